@@ -1,0 +1,1 @@
+"""The primefixd command line."""

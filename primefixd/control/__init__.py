@@ -1,0 +1,1 @@
+"""The local WebSocket that programs on this machine trade through."""

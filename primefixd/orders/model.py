@@ -1,0 +1,295 @@
+"""The words for orders: what a client asks (Terms), what the daemon holds (Order), what the venue says (Report and kin).
+
+Names and values are those of the venue's REST API (contract.md section 3); nothing here knows FIX. Quantities and money
+are Decimal, times aware UTC.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from attrs import frozen
+
+CLIENT_ORDER_ID_MAX_CHARS = 128  # prime-fix.md section 1, identifiers
+
+
+class Side(StrEnum):
+    BUY = "BUY"
+    SELL = "SELL"
+
+
+class OrderType(StrEnum):
+    MARKET = "MARKET"
+    LIMIT = "LIMIT"
+
+
+class TimeInForce(StrEnum):
+    GOOD_UNTIL_CANCELLED = "GOOD_UNTIL_CANCELLED"
+    GOOD_UNTIL_DATE_TIME = "GOOD_UNTIL_DATE_TIME"
+    IMMEDIATE_OR_CANCEL = "IMMEDIATE_OR_CANCEL"
+    FILL_OR_KILL = "FILL_OR_KILL"
+
+
+class Status(StrEnum):
+    """Where an order stands, in the contract's words; what may follow what is in `lifecycle`."""
+
+    QUEUED = "QUEUED"
+    SENT = "SENT"
+    PENDING = "PENDING"
+    OPEN = "OPEN"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    PENDING_REPLACE = "PENDING_REPLACE"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+
+
+@frozen(kw_only=True)
+class Terms:
+    """What goes to the venue. Two submissions with equal Terms are the same order (decimals by value)."""
+
+    product_id: str
+    side: Side
+    type: OrderType
+    base_quantity: Decimal | None = None
+    quote_value: Decimal | None = None
+    limit_price: Decimal | None = None
+    time_in_force: TimeInForce
+    expiry_time: datetime | None = None
+    post_only: bool = False
+
+
+class CancelState(StrEnum):
+    WAITING = "waiting"
+    SENT = "sent"
+    PENDING = "pending"
+    REJECTED = "rejected"
+
+
+@frozen(kw_only=True)
+class Cancel:
+    """How far the cancellation of an order has come (order-rules.md 19)."""
+
+    state: CancelState
+    since: datetime
+    reason: str | None = None
+
+
+@frozen(kw_only=True)
+class Fee:
+    amount: Decimal
+    currency: str | None
+    type: str
+
+
+@frozen(kw_only=True)
+class Fill:
+    """One execution. `cumulative_quantity` is the order's filled quantity after it, as the venue told it."""
+
+    fill_id: str
+    exec_id: str
+    cumulative_quantity: Decimal
+    last_quantity: Decimal
+    last_price: Decimal
+    commission: Decimal | None
+    fees: tuple[Fee, ...]
+    venue: str | None
+    time: datetime
+    source: str
+
+
+@frozen(kw_only=True)
+class Order:
+    """The desk's picture of one order; every change makes a new one."""
+
+    client_order_id: str
+    order_id: str | None = None
+    portfolio: str
+    session: str | None
+    terms: Terms
+    status: Status = Status.QUEUED
+    in_doubt: bool = False
+    venue_status: str | None = None
+    filled_quantity: Decimal = Decimal(0)
+    filled_value: Decimal = Decimal(0)
+    commission: Decimal = Decimal(0)
+    cancel: Cancel | None = None
+    reject_reason: str | None = None
+    client: str
+    created_at: datetime
+    sent_at: datetime | None = None
+    acknowledged_at: datetime | None = None
+    updated_at: datetime
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more can execute (a fill that still comes is told all the same, order-rules.md 1)."""
+        return self.status in FINAL
+
+    @property
+    def average_filled_price(self) -> Decimal | None:
+        return self.filled_value / self.filled_quantity if self.filled_quantity else None
+
+    @property
+    def remaining_quantity(self) -> Decimal | None:
+        """What can still execute, in base units: 0 when final, None when sized in quote (order-rules.md 8)."""
+        if self.final:
+            return Decimal(0)
+        if self.terms.base_quantity is None:
+            return None
+        return max(self.terms.base_quantity - self.filled_quantity, Decimal(0))
+
+    @property
+    def remaining_value(self) -> Decimal | None:
+        """An estimate in quote units for an order sized in quote, else None (order-rules.md 8)."""
+        if self.terms.quote_value is None:
+            return None
+        return Decimal(0) if self.final else max(self.terms.quote_value - self.filled_value, Decimal(0))
+
+    @property
+    def cancelled_quantity(self) -> Decimal | None:
+        """What was given up unfilled, in base units; 0 while the order lives, None when sized in quote."""
+        if self.terms.base_quantity is None:
+            return None
+        if self.status not in (Status.CANCELLED, Status.EXPIRED):
+            return Decimal(0)
+        return max(self.terms.base_quantity - self.filled_quantity, Decimal(0))
+
+
+FINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED})
+
+
+class ReportKind(StrEnum):
+    """What an execution report is about (tag 150), in words."""
+
+    PENDING_NEW = "pending_new"
+    NEW = "new"
+    TRADE = "trade"
+    DONE_FOR_DAY = "done_for_day"
+    CANCELLED = "cancelled"
+    REPLACED = "replaced"
+    PENDING_CANCEL = "pending_cancel"
+    PENDING_REPLACE = "pending_replace"
+    STOPPED = "stopped"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+    RESTATED = "restated"
+    STATUS = "status"
+    UNKNOWN = "unknown"
+
+
+class VenueStatus(StrEnum):
+    """Where the venue says an order stands (tag 39), in words."""
+
+    NEW = "new"
+    PARTIALLY_FILLED = "partially_filled"
+    FILLED = "filled"
+    DONE_FOR_DAY = "done_for_day"
+    CANCELLED = "cancelled"
+    REPLACED = "replaced"
+    PENDING_CANCEL = "pending_cancel"
+    STOPPED = "stopped"
+    REJECTED = "rejected"
+    SUSPENDED = "suspended"
+    PENDING_NEW = "pending_new"
+    CALCULATED = "calculated"
+    EXPIRED = "expired"
+    ACCEPTED_FOR_BIDDING = "accepted_for_bidding"
+    PENDING_REPLACE = "pending_replace"
+    UNKNOWN = "unknown"
+
+
+class Transaction(StrEnum):
+    """Tag 20: whether a report is new, takes back or corrects an execution, or tells state."""
+
+    NEW = "new"
+    CANCEL = "cancel"
+    CORRECT = "correct"
+    STATUS = "status"
+
+
+class RejectReason(StrEnum):
+    """Why an order was rejected, in words that clients see as `reject_reason`."""
+
+    BROKER_OPTION = "broker_option"
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    EXCHANGE_CLOSED = "exchange_closed"
+    EXCEEDS_LIMIT = "exceeds_limit"
+    TOO_LATE = "too_late"
+    UNKNOWN_ORDER = "unknown_order"
+    DUPLICATE_ORDER = "duplicate_order"
+    RATE_LIMITED = "rate_limited"
+    OTHER = "other"
+
+
+@frozen(kw_only=True)
+class Report:
+    """One execution report, as facts. None means that the venue did not say, or that `unreadable` names the field."""
+
+    account: str | None
+    order_id: str | None
+    client_order_id: str | None
+    original_client_order_id: str | None = None
+    exec_id: str | None
+    exec_ref_id: str | None = None
+    transaction: Transaction
+    kind: ReportKind
+    status: VenueStatus
+    product_id: str | None
+    side: Side | None
+    base_quantity: Decimal | None = None
+    quote_value: Decimal | None = None
+    limit_price: Decimal | None = None
+    cumulative_quantity: Decimal | None = None
+    leaves_quantity: Decimal | None = None
+    average_price: Decimal | None = None
+    last_quantity: Decimal = Decimal(0)
+    last_price: Decimal | None = None
+    commission: Decimal | None = None
+    fees: tuple[Fee, ...] = ()
+    venue: str | None = None
+    reject_reason: RejectReason | None = None
+    text: str | None = None
+    transact_time: datetime | None = None
+    unreadable: tuple[str, ...] = ()
+
+
+@frozen(kw_only=True)
+class CancelRefused:
+    """The venue refused a cancel (or replace) request: OrderCancelReject."""
+
+    client_order_id: str | None
+    original_client_order_id: str | None
+    order_id: str | None
+    status: VenueStatus
+    reason: str
+    replace: bool
+    text: str | None
+
+
+@frozen(kw_only=True)
+class RequestRejected:
+    """The venue refused the message of ours with this number, without naming an order (order-rules.md 9)."""
+
+    sequence_number: int
+    rate_limited: bool
+    text: str
+
+
+class RequestKind(StrEnum):
+    """What a message that leaves asks for; the order of members is the priority of leaving (order-rules.md 18)."""
+
+    CANCEL = "cancel"
+    STATUS = "status"
+    REPLACE = "replace"
+    NEW_ORDER = "new_order"
+
+
+@frozen(kw_only=True)
+class Request:
+    """One message that is to leave. `request_id` is its own ClOrdID; `order` is the order as it stood when it left."""
+
+    kind: RequestKind
+    request_id: str
+    order: Order

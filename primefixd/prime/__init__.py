@@ -1,0 +1,1 @@
+"""Coinbase Prime's dialect of FIX 4.2, and every venue fact."""

@@ -1,0 +1,1 @@
+"""The trio shell: reads, paces, ticks and writes around the pure core."""

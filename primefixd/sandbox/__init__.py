@@ -1,0 +1,1 @@
+"""An imitation of the venue, for rehearsal and tests; shares none of the daemon's order code."""
