@@ -293,3 +293,14 @@ class Request:
     kind: RequestKind
     request_id: str
     order: Order
+
+
+@frozen(kw_only=True)
+class Submission:
+    """What a client asks: the terms for the venue, and what only the daemon reads (contract.md, `order.submit`)."""
+
+    terms: Terms
+    client_order_id: str | None = None
+    session: str | None = None
+    ttl_ms: int | None = None
+    deadline: datetime | None = None

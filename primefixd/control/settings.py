@@ -1,0 +1,35 @@
+"""Settings of the control plane: where it listens, and who may do what."""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from primefixd.secret import Secret
+
+
+class Right(StrEnum):
+    """`trade` has `read`; `admin` has only what is neither (contract.md section 3, rights)."""
+
+    READ = "read"
+    TRADE = "trade"
+    ADMIN = "admin"
+
+
+@frozen(kw_only=True)
+class ClientSettings:
+    """One client by name. `portfolios` None means all; `uid` lets a process of that user in on a Unix socket without token."""
+
+    name: str
+    token: Secret | None
+    uid: int | None = None
+    portfolios: frozenset[str] | None
+    may: frozenset[Right]
+
+
+@frozen(kw_only=True)
+class ControlSettings:
+    """`listen` holds HOST:PORT texts (loopback only) and `unix:PATH`; `origins` are the web origins that may connect."""
+
+    listen: tuple[str, ...] = ("127.0.0.1:8417",)
+    origins: tuple[str, ...] = ()
+    clients: tuple[ClientSettings, ...] = ()

@@ -1,0 +1,56 @@
+"""Settings of the trio shell, made by `config` from YAML and never from defaults hidden elsewhere."""
+
+from enum import StrEnum
+
+from attrs import frozen
+
+from primefixd.secret import Secret
+
+SESSIONS_PER_PORTFOLIO_MAX = 7  # prime-fix.md section 1, sessions
+
+
+class SessionRole(StrEnum):
+    """`orders` logs on with 9406=N, `drop_copy` with 9406=Y (prime-fix.md section 2)."""
+
+    ORDERS = "orders"
+    DROP_COPY = "drop_copy"
+
+
+@frozen(kw_only=True)
+class VenueSettings:
+    """Where the venue is. `tls` False means plain TCP to a stunnel on the loopback; None for `ca_file` the system's roots."""
+
+    host: str
+    port: int
+    tls: bool = True
+    ca_file: str | None = None
+    server_name: str | None = None
+
+
+@frozen(kw_only=True)
+class SessionSettings:
+    name: str
+    service_account_id: str
+    api_key: Secret
+    api_secret: Secret
+    passphrase: Secret
+    role: SessionRole = SessionRole.ORDERS
+    heartbeat_s: int = 30
+
+
+@frozen(kw_only=True)
+class RateSettings:
+    """Messages a second for each session, new orders a second for the portfolio; see order-rules.md 20 for the margin."""
+
+    messages_per_second: int = 50
+    orders_per_second: int = 50
+    margin_ms: int = 15
+
+
+@frozen(kw_only=True)
+class PortfolioSettings:
+    name: str
+    portfolio_id: str
+    rate: RateSettings = RateSettings()
+    spread: bool = False
+    sessions: tuple[SessionSettings, ...]
