@@ -1,4 +1,4 @@
-"""The words for orders: what a client asks (Terms), what the daemon holds (Order), what the venue says (Report and kin).
+"""The words for orders: what a client asks (Terms), what the daemon holds (Order), what the venue says (Report …).
 
 Names and values are those of the venue's REST API (contract.md section 3); nothing here knows FIX. Quantities and money
 are Decimal, times aware UTC.
@@ -116,6 +116,7 @@ class Order:
     commission: Decimal = Decimal(0)
     cancel: Cancel | None = None
     reject_reason: str | None = None
+    reject_text: str | None = None  # the venue's own words
     client: str
     created_at: datetime
     sent_at: datetime | None = None

@@ -18,7 +18,7 @@ class SessionRole(StrEnum):
 
 @frozen(kw_only=True)
 class VenueSettings:
-    """Where the venue is. `tls` False means plain TCP to a stunnel on the loopback; None for `ca_file` the system's roots."""
+    """Where the venue is. `tls` False: plain TCP to a stunnel on the loopback; `ca_file` None: the system's roots."""
 
     host: str
     port: int
@@ -40,7 +40,7 @@ class SessionSettings:
 
 @frozen(kw_only=True)
 class RateSettings:
-    """Messages a second for each session, new orders a second for the portfolio; see order-rules.md 20 for the margin."""
+    """Messages a second for each session, new orders a second for the portfolio; margin_ms: order-rules.md 20."""
 
     messages_per_second: int = 50
     orders_per_second: int = 50

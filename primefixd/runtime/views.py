@@ -1,4 +1,4 @@
-"""What the outside may see of sessions and portfolios, as values (contract.md section 3, session and portfolio state)."""
+"""What the outside may see of sessions and portfolios, as values (contract.md section 3)."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,0 +1,232 @@
+"""The ledger: our orders of one portfolio, and what every word of the venue does to them.
+
+Pure: words go in with the time, changes come out. It never sends, waits, logs or publishes; where something ought to
+be asked about, it says so. What one report does to one order is in `judging`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from attrs import evolve, frozen
+
+from primefixd.clock import Moment
+from primefixd.orders.judging import Entry, judge
+from primefixd.orders.model import (
+    FINAL,
+    Cancel,
+    CancelRefused,
+    CancelState,
+    Order,
+    Report,
+    Status,
+    TimeInForce,
+    VenueStatus,
+)
+from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated
+
+FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its id stays remembered
+IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
+FOREIGN_REPORTS_MAX = 10_000  # keys of reports on orders that are not ours, to tell each once
+QUIET_ASKS_MAX = 5  # how often the silence of one order is asked about
+
+_IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
+
+
+@frozen
+class Judgement:
+    """What one word of the venue came to: changes in their order, the order that it spoke of, None if of none of ours.
+
+    `ask` says that the order's state should be asked for.
+    """
+
+    changes: tuple[Change, ...] = ()
+    order: Order | None = None
+    ask: bool = False
+
+
+class Ledger:
+    """The orders of one portfolio by ClOrdID and by OrderID."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, Entry] = {}
+        self._live: dict[str, Entry] = {}
+        self._by_order_id: dict[str, Entry] = {}
+        self._final: OrderedDict[str, None] = OrderedDict()
+        self._forgotten: OrderedDict[str, None] = OrderedDict()
+        self._foreign: OrderedDict[tuple[str | None, ...], None] = OrderedDict()
+        self._heard_at: dict[str, float] = {}  # mono of the last word on an immediate order that has fills
+
+    def get(self, client_order_id: str) -> Order | None:
+        entry = self._entries.get(client_order_id)
+        return entry.order if entry else None
+
+    def by_order_id(self, order_id: str) -> Order | None:
+        entry = self._by_order_id.get(order_id)
+        return entry.order if entry else None
+
+    def used(self, client_order_id: str) -> bool:
+        """Whether that id was ever given to an order here, also to one that is forgotten (order-rules.md 23)."""
+        return client_order_id in self._entries or client_order_id in self._forgotten
+
+    def live(self) -> list[Order]:
+        """Orders that are not final, oldest first."""
+        return [entry.order for entry in self._live.values()]
+
+    def kept(self) -> Iterator[Order]:
+        """Every order that is kept, oldest first."""
+        return (entry.order for entry in self._entries.values())
+
+    # What we do ourselves
+
+    def open(self, order: Order) -> OrderUpdated:
+        """Take in a new order of ours. Raises KeyError for an id that was used: the caller asks `used` first."""
+        if self.used(order.client_order_id):
+            raise KeyError(order.client_order_id)
+        self._entries[order.client_order_id] = self._live[order.client_order_id] = Entry(order)
+        return OrderUpdated(order)
+
+    def sent(self, client_order_id: str, session: str, now: Moment) -> OrderUpdated:
+        """The order's bytes are about to leave on `session`."""
+        return self._change(client_order_id, now, status=Status.SENT, session=session, sent_at=now.utc)
+
+    def moved(self, client_order_id: str, session: str, now: Moment) -> OrderUpdated:
+        """The order waits for another session now (order-rules.md 21)."""
+        return self._change(client_order_id, now, session=session)
+
+    def end_unsent(self, client_order_id: str, status: Status, reason: str | None, now: Moment) -> OrderUpdated:
+        """An order that never reached the venue ends: CANCELLED by its client, or REJECTED with a reason."""
+        return self._change(client_order_id, now, status=status, reject_reason=reason, in_doubt=False, cancel=None)
+
+    def cancel_is(
+        self, client_order_id: str, state: CancelState, now: Moment, reason: str | None = None
+    ) -> OrderUpdated:
+        """How far the cancellation of that order has come (order-rules.md 19)."""
+        return self._change(client_order_id, now, cancel=Cancel(state=state, since=now.utc, reason=reason))
+
+    def asked(self, client_order_id: str) -> None:
+        """A status request for that order is leaving; its answer will be a snapshot (order-rules.md 3)."""
+        if entry := self._entries.get(client_order_id):
+            entry.asking += 1
+
+    def link_lost(self, session: str, now: Moment) -> list[Change]:
+        """What left on `session` and was not acknowledged is in doubt."""
+        changes: list[Change] = []
+        for order in self.live():
+            if order.session == session and order.status is Status.SENT and not order.in_doubt:
+                changes.append(OrderInDoubt(self._change(order.client_order_id, now, in_doubt=True).order))
+        return changes
+
+    # What the venue says
+
+    def report(self, report: Report, source: str, now: Moment) -> Judgement:
+        """What an execution report that came on session `source` changes."""
+        entry = self._owner(report)
+        if entry is None:
+            return Judgement(self._foreign_once(report))
+        changes, ask = judge(entry, report, source, now)
+        self._settle(entry)
+        self._listen(entry, now)
+        return Judgement(tuple(changes), entry.order, ask)
+
+    def cancel_refused(self, refused: CancelRefused, now: Moment) -> Judgement:
+        """The venue refused a cancel: the order goes back to what the quantities say (order-rules.md 6)."""
+        ids = (refused.original_client_order_id, refused.client_order_id)
+        entry = next((self._entries[i] for i in ids if i in self._entries), None)
+        entry = entry or self._by_order_id.get(refused.order_id or "")
+        if entry is None or entry.order.final:
+            return Judgement(order=entry.order if entry else None)
+        status = Status.OPEN if entry.order.status is Status.PENDING_CANCEL else entry.order.status
+        reason = refused.reason if refused.text is None else f"{refused.reason}: {refused.text}"
+        cancel = Cancel(state=CancelState.REJECTED, since=now.utc, reason=reason)
+        order = self._change(entry.order.client_order_id, now, status=status, cancel=cancel).order
+        ended = refused.status in (VenueStatus.FILLED, VenueStatus.CANCELLED, VenueStatus.EXPIRED)
+        return Judgement((CancelRejected(order, reason),), order, ask=ended or refused.status is VenueStatus.UNKNOWN)
+
+    def quiet(self, now: float, quiet_ask_s: float) -> list[Order]:
+        """IOC and FOK orders with fills that have been silent for `quiet_ask_s` seconds (order-rules.md 7).
+
+        Each is returned once a silence, at most QUIET_ASKS_MAX times.
+        """
+        overdue = [key for key, heard in self._heard_at.items() if heard + quiet_ask_s <= now]
+        for key in overdue:
+            del self._heard_at[key]
+        entries = [self._entries[key] for key in overdue]
+        return [e.order for e in entries if any(e.first(f"quiet {n}") for n in range(QUIET_ASKS_MAX))]
+
+    def next_quiet(self, quiet_ask_s: float) -> float | None:
+        """When `quiet` has something to return, in monotonic seconds; None if nothing is being listened for."""
+        return min(self._heard_at.values()) + quiet_ask_s if self._heard_at else None
+
+    # Inside
+
+    def _change(self, client_order_id: str, now: Moment, **changed: Any) -> OrderUpdated:
+        entry = self._entries[client_order_id]
+        entry.order = evolve(entry.order, updated_at=now.utc, **changed)
+        self._settle(entry)
+        return OrderUpdated(entry.order)
+
+    def _owner(self, report: Report) -> Entry | None:
+        """The order of ours that `report` is about: by ClOrdID if side, product and size agree, else by OrderID."""
+        for key in (report.client_order_id, report.original_client_order_id):
+            entry = self._entries.get(key or "")
+            if entry is not None and _same_order(entry.order, report):
+                return entry
+        return self._by_order_id.get(report.order_id or "")
+
+    def _foreign_once(self, report: Report) -> tuple[Change, ...]:
+        key = (report.order_id, report.exec_id, report.transaction, report.kind)
+        if key in self._foreign:
+            return ()
+        self._foreign[key] = None
+        _trim(self._foreign, FOREIGN_REPORTS_MAX)
+        return (OrderUnknown(report),)
+
+    def _listen(self, entry: Entry, now: Moment) -> None:
+        order = entry.order
+        if order.terms.time_in_force in _IMMEDIATE and order.filled_quantity and not order.final:
+            self._heard_at[order.client_order_id] = now.mono
+        else:
+            self._heard_at.pop(order.client_order_id, None)
+
+    def _settle(self, entry: Entry) -> None:
+        """Keep the indices true after a change, and the kept final orders bounded."""
+        order = entry.order
+        if order.order_id is not None:
+            self._by_order_id[order.order_id] = entry
+        if order.status not in FINAL:
+            self._live[order.client_order_id] = entry
+            self._final.pop(order.client_order_id, None)
+            return
+        self._live.pop(order.client_order_id, None)
+        self._final[order.client_order_id] = None
+        for key in _trim(self._final, FINAL_ORDERS_MAX):
+            self._forget(key)
+
+    def _forget(self, client_order_id: str) -> None:
+        entry = self._entries.pop(client_order_id)
+        self._by_order_id.pop(entry.order.order_id or "", None)
+        self._heard_at.pop(client_order_id, None)
+        self._forgotten[client_order_id] = None
+        _trim(self._forgotten, IDS_REMEMBERED_MAX)
+
+
+K = TypeVar("K")
+
+
+def _trim(ordered: OrderedDict[K, None], most: int) -> list[K]:
+    """Drop and return the oldest entries beyond `most`."""
+    return [ordered.popitem(last=False)[0] for _ in range(len(ordered) - most)]
+
+
+def _same_order(order: Order, report: Report) -> bool:
+    """Whether side, product, size and OrderID agree where both are known (order-rules.md 2)."""
+    terms = order.terms
+    pairs = (
+        (terms.product_id, report.product_id),
+        (terms.side, report.side),
+        (order.order_id, report.order_id),
+        (terms.base_quantity, report.base_quantity),
+        (terms.quote_value, report.quote_value),
+    )
+    return all(ours == theirs for ours, theirs in pairs if ours is not None and theirs is not None)

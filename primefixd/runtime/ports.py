@@ -1,0 +1,81 @@
+"""The small ports through which the outside comes in: clock, randomness, ids, opening a stream.
+
+This is the only module of the daemon that reads a clock, draws a number or opens a socket, so that all of it can run in
+virtual time with simulated faults. It decides nothing.
+"""
+
+import os
+import random
+import ssl
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from uuid import UUID
+
+import trio
+from attrs import frozen
+
+from primefixd.clock import Clock, Moment
+from primefixd.runtime.settings import VenueSettings
+
+CONNECT_S = 10.0  # for TCP and TLS together; past it the attempt counts as failed and is retried with back-off
+
+OpenStream = Callable[[VenueSettings], Awaitable[trio.abc.Stream]]
+
+
+@frozen
+class Ports:
+    """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text."""
+
+    clock: Clock
+    uniform: Callable[[float, float], float]
+    new_id: Callable[[Moment], str]
+    open_stream: OpenStream
+
+
+def system_clock() -> Moment:
+    """The present. The monotonic part is trio's, so that waits and stamps agree."""
+    return Moment(trio.current_time(), datetime.now(UTC))
+
+
+def uuid7(now: Moment) -> str:
+    """A UUID version 7 (RFC 9562 section 5.7): 48 bits of Unix milliseconds, then randomness."""
+    number = int.from_bytes(os.urandom(16)) & ~(0xFFFFFFFFFFFF << 80)
+    number |= (int(now.utc.timestamp() * 1000) & 0xFFFFFFFFFFFF) << 80
+    number = number & ~(0xF << 76) | 7 << 76
+    return str(UUID(int=number & ~(3 << 62) | 2 << 62))
+
+
+def tls_for(venue: VenueSettings) -> ssl.SSLContext:
+    """TLS 1.2 or newer, chain and name verified (prime-fix.md section 1).
+
+    A `ca_file` replaces the system's roots; its certificates are trust anchors even when they are not roots.
+    Raises OSError or ssl.SSLError when `ca_file` cannot be used.
+    """
+    tls = ssl.create_default_context(cafile=venue.ca_file)
+    tls.minimum_version = ssl.TLSVersion.TLSv1_2
+    if venue.ca_file is not None:
+        tls.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return tls
+
+
+async def open_stream(venue: VenueSettings) -> trio.abc.Stream:
+    """A connected stream to the venue, TLS done, or plain for a local stunnel.
+
+    Raises OSError, ssl.SSLError (as trio.BrokenResourceError) or trio.TooSlowError.
+    """
+    with trio.fail_after(CONNECT_S):
+        tcp = await trio.open_tcp_stream(venue.host, venue.port)
+        if not venue.tls:
+            return tcp
+        stream = trio.SSLStream(tcp, tls_for(venue), server_hostname=venue.server_name or venue.host)
+        try:
+            await stream.do_handshake()
+        except BaseException:
+            await trio.aclose_forcefully(tcp)
+            raise
+        return stream
+
+
+def system_ports() -> Ports:
+    """The real world."""
+    return Ports(clock=system_clock, uniform=random.uniform, new_id=uuid7, open_stream=open_stream)
