@@ -1,0 +1,315 @@
+"""What clients may ask: JSON-RPC 2.0 text into typed calls, or into the failure to answer with.
+
+Strict by contract.md section 3: unknown and repeated names, NaN, numbers where decimal texts belong are refused with
+the path of the field and the id of the request, and nothing of such a request is executed. What is sent back is made
+in `render`; who may do what, and the doing, is the server's.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from attrs import field, frozen
+
+from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, OrderType, Side, Submission, Terms, TimeInForce
+from primefixd.strict import (
+    Check,
+    Invalid,
+    Later,
+    NotJson,
+    Problem,
+    between,
+    matching,
+    parse_json,
+    repetitions,
+    shown,
+    structure,
+    unknown_names,
+)
+
+BATCH_MAX = 100  # requests in one frame; a longer batch is refused whole
+ID_MAX_CHARS = 128  # of a request's id, since it is repeated in the reply
+PROBLEMS_TOLD_MAX = 20  # in `data.problems`
+TTL_MAX_MS = 86_400_000  # a day; a client that waits longer gives a deadline
+LIST_MAX = 1000  # orders in one page of order.list; the rest is asked for with `after`
+LIST_DEFAULT = 100
+PORTFOLIOS_MAX = 100  # in one subscription
+
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
+
+Id = str | int
+ClientOrderId = Annotated[
+    str,
+    matching(f"[ -~]{{1,{CLIENT_ORDER_ID_MAX_CHARS}}}", f"must be 1 to {CLIENT_ORDER_ID_MAX_CHARS} ASCII characters"),
+]
+Word = Annotated[str, matching("[!-~]{1,64}", "must be 1 to 64 ASCII characters without blanks")]
+Portfolios = Annotated[
+    tuple[Word, ...], Check(f"must name 1 to {PORTFOLIOS_MAX}", lambda names: 0 < len(names) <= PORTFOLIOS_MAX)
+]
+NotYet = Annotated[Any, Later()] | None
+
+
+@frozen
+class Call:
+    """One request that reads well; `params` is of the class that `METHODS` names."""
+
+    id: Id
+    method: str
+    params: "Params"
+
+
+@frozen
+class Failure:
+    """What a request is answered with instead of a result. `id` is None where the request's cannot be told."""
+
+    id: Id | None
+    code: int
+    message: str
+    details: Mapping[str, object] = field(factory=dict)
+
+
+@frozen
+class Frame:
+    """What one WebSocket message held. A batch is answered by one array, anything else by one object."""
+
+    requests: tuple[Call | Failure, ...]
+    batch: bool = False
+
+
+# Parameters, one class a method
+
+
+@frozen(kw_only=True)
+class SubmitOrder:
+    portfolio: str | None
+    submission: Submission
+
+
+@frozen(kw_only=True)
+class _OrderSubmit:
+    """`order.submit` as it is written; names that the contract has and this version has not are `NotYet`."""
+
+    portfolio: Word | None = None
+    product_id: Word
+    side: Side
+    type: Annotated[OrderType, Later(("TWAP", "VWAP", "STOP_LIMIT", "PEG", "RFQ"))]
+    base_quantity: Decimal | None = None
+    quote_value: Decimal | None = None
+    limit_price: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    expiry_time: datetime | None = None
+    post_only: bool = False
+    client_order_id: ClientOrderId | None = None
+    session: Word | None = None
+    ttl_ms: Annotated[int, between(1, TTL_MAX_MS)] | None = None
+    deadline: datetime | None = None
+    on_maintenance: Annotated[Literal["reject"], Later(("hold",))] = "reject"
+    on_doubt: Annotated[Literal["ask"], Later(("resubmit",))] = "ask"
+    stop_price: NotYet = None
+    start_time: NotYet = None
+    historical_pov: NotYet = None
+    display_base_size: NotYet = None
+    display_quote_size: NotYet = None
+    is_raise_exact: NotYet = None
+    is_buy_exact: NotYet = None
+    peg_offset_type: NotYet = None
+    offset: NotYet = None
+    wig_level: NotYet = None
+    quote_id: NotYet = None
+
+    def __attrs_post_init__(self) -> None:
+        problems = []
+        if self.ttl_ms is not None and self.deadline is not None:
+            problems.append(Problem(("deadline",), "cannot stand beside ttl_ms; give one of the two"))
+        if self.time_in_force is None and self.type is not OrderType.MARKET:
+            problems.append(Problem(("time_in_force",), f"is missing; a {self.type} order needs one"))
+        if problems:
+            raise Invalid(problems)
+
+    def finished(self) -> SubmitOrder:
+        """A market order without a time in force takes the only one that the venue allows (prime-fix.md section 3)."""
+        terms = Terms(
+            product_id=self.product_id,
+            side=self.side,
+            type=self.type,
+            base_quantity=self.base_quantity,
+            quote_value=self.quote_value,
+            limit_price=self.limit_price,
+            time_in_force=self.time_in_force or TimeInForce.IMMEDIATE_OR_CANCEL,
+            expiry_time=self.expiry_time,
+            post_only=self.post_only,
+        )
+        submission = Submission(
+            terms=terms,
+            client_order_id=self.client_order_id,
+            session=self.session,
+            ttl_ms=self.ttl_ms,
+            deadline=self.deadline,
+        )
+        return SubmitOrder(portfolio=self.portfolio, submission=submission)
+
+
+@frozen(kw_only=True)
+class _NamesOrder:
+    portfolio: Word | None = None
+    client_order_id: ClientOrderId | None = None
+    order_id: ClientOrderId | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.client_order_id is None) == (self.order_id is None):
+            raise Invalid([Problem(("client_order_id",), "or order_id must be given, and not both")])
+
+
+@frozen(kw_only=True)
+class CancelOrder(_NamesOrder):
+    """Exactly one of the two ids is given; so too in GetOrder."""
+
+
+@frozen(kw_only=True)
+class GetOrder(_NamesOrder):
+    pass
+
+
+@frozen(kw_only=True)
+class CancelAll:
+    portfolio: Word | None = None
+    product_id: Word | None = None
+    side: Side | None = None
+
+
+@frozen(kw_only=True)
+class ListOrders:
+    portfolio: Word | None = None
+    open: bool = True
+    product_id: Word | None = None
+    limit: Annotated[int, between(1, LIST_MAX)] = LIST_DEFAULT
+    after: ClientOrderId | None = None
+
+
+@frozen(kw_only=True)
+class Subscribe:
+    """`from_` (called `from`) is the cursor after which events are wanted; None means from now."""
+
+    from_: Annotated[int, Check("must not be negative", lambda cursor: cursor >= 0)] | None = None
+    journal: Word | None = None
+    snapshot: bool = False
+    portfolios: Portfolios | None = None
+
+
+@frozen
+class Unsubscribe:
+    pass
+
+
+@frozen
+class ListPortfolios:
+    pass
+
+
+@frozen
+class ListSessions:
+    pass
+
+
+@frozen
+class ServerInfo:
+    pass
+
+
+Params = (
+    SubmitOrder
+    | CancelOrder
+    | CancelAll
+    | GetOrder
+    | ListOrders
+    | Subscribe
+    | Unsubscribe
+    | ListPortfolios
+    | ListSessions
+    | ServerInfo
+)
+
+METHODS: Mapping[str, type[Any]] = {
+    "order.submit": _OrderSubmit,
+    "order.cancel": CancelOrder,
+    "order.cancel_all": CancelAll,
+    "order.get": GetOrder,
+    "order.list": ListOrders,
+    "events.subscribe": Subscribe,
+    "events.unsubscribe": Unsubscribe,
+    "portfolio.list": ListPortfolios,
+    "session.list": ListSessions,
+    "server.info": ServerInfo,
+}
+_ENVELOPE = ("jsonrpc", "id", "method", "params")
+
+
+# Text to calls
+
+
+def parse(text: str) -> Frame:
+    """What one text frame asks. Never raises for anything a peer can write."""
+    try:
+        value = parse_json(text)
+    except NotJson as error:
+        return Frame((Failure(None, PARSE_ERROR, f"this is not JSON: {error}"),))
+    if not isinstance(value, list):
+        return Frame((_request(value),))
+    if 0 < len(value) <= BATCH_MAX:
+        return Frame(tuple(_request(item) for item in value), batch=True)
+    size = "an empty batch asks nothing" if not value else f"a batch may hold at most {BATCH_MAX} requests"
+    return Frame((Failure(None, INVALID_REQUEST, f"{size}; nothing of it was executed"),))
+
+
+def _request(value: object) -> Call | Failure:
+    if not isinstance(value, dict):
+        return Failure(None, INVALID_REQUEST, "a request must be a JSON object")
+    id_, method = value.get("id"), value.get("method")
+    if not _is_id(id_):
+        what = f"must be a whole number or a text of at most {ID_MAX_CHARS} characters; nothing was executed"
+        return _envelope_failure(None, method, "id", what, INVALID_REQUEST)
+    if problems := repetitions(value) + unknown_names(value.keys() - set(_ENVELOPE), _ENVELOPE):
+        known = None if any(problem.path == ("id",) for problem in problems) else id_
+        return invalid(known, problems, method)
+    if value.get("jsonrpc") != "2.0":
+        return _envelope_failure(id_, method, "jsonrpc", 'must be "2.0"', INVALID_REQUEST)
+    if not isinstance(method, str):
+        return _envelope_failure(id_, method, "method", "must be the name of a method", INVALID_REQUEST)
+    if method not in METHODS:
+        what = f"'{shown(method)}' is not one that this version has: {', '.join(METHODS)}"
+        return _envelope_failure(id_, method, "method", what, METHOD_NOT_FOUND)
+    return _call(id_, method, value.get("params", {}))
+
+
+def _is_id(value: object) -> bool:
+    if isinstance(value, str):
+        return len(value) <= ID_MAX_CHARS and not any("\ud800" <= char <= "\udfff" for char in value)
+    return type(value) is int
+
+
+def _call(id_: Any, method: str, params: object) -> Call | Failure:
+    try:
+        made = structure(params, METHODS[method])
+    except Invalid as error:
+        return invalid(id_, [problem.under("params") for problem in error.problems], method)
+    return Call(id_, method, made.finished() if isinstance(made, _OrderSubmit) else made)
+
+
+# Failures
+
+
+def invalid(id_: Any, problems: list[Problem], method: object) -> Failure:
+    """−32602: names the first field, and all of them where there are several."""
+    told = [{"field": problem.field, "what": problem.what} for problem in problems[:PROBLEMS_TOLD_MAX]]
+    details: dict[str, object] = {**told[0], "problems": told} if len(told) > 1 else {**told[0]}
+    return Failure(id_, INVALID_PARAMS, f"{told[0]['field']} {told[0]['what']}", details | unsent(method))
+
+
+def _envelope_failure(id_: Any, method: object, name: str, what: str, code: int) -> Failure:
+    return Failure(id_, code, f"{name} {what}", {"field": name} | unsent(method))
+
+
+def unsent(method: object) -> dict[str, object]:
+    """What every error of an order method adds: that nothing left (contract.md section 3, errors)."""
+    return {"sent": "no"} if isinstance(method, str) and method.startswith("order.") else {}
