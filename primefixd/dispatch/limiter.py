@@ -77,13 +77,13 @@ class SessionLimiter:
     proportionally less, rounded down. Session messages may use the whole budget, and cancels all but the 4.
     """
 
-    __slots__ = ("_windows",)
+    __slots__ = ("_everything", "_windows")
 
     def __init__(self, per_second: int, margin_s: float) -> None:
         share = min(per_second, _KEPT_PER_SECOND)
         for_session = _KEPT_FOR_SESSION * share // _KEPT_PER_SECOND
         for_cancels = _KEPT_FOR_CANCELS * share // _KEPT_PER_SECOND
-        everything = Window(per_second, margin_s)
+        self._everything = everything = Window(per_second, margin_s)
         requests = Window(per_second - for_session, margin_s)
         others = Window(per_second - for_session - for_cancels, margin_s)
         self._windows = {
@@ -104,9 +104,8 @@ class SessionLimiter:
             window.take(now)
 
     def spend(self, now: float, leave: int = 0) -> None:
-        """As `Window.spend`, for every lane at once: 1 to `leave` lets the Logon out, and nothing else."""
-        for window in self._windows[Lane.OTHER]:
-            window.spend(now, leave)
+        """As `Window.spend`, whatever the lane: 1 to `leave` lets the Logon out, and nothing else."""
+        self._everything.spend(now, leave)
 
     def left(self, now: float, lane: Lane = Lane.SESSION) -> int:
         """How many messages of this lane may leave at once now; by default the whole budget that is left."""

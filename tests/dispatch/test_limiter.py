@@ -195,14 +195,17 @@ def test_a_lane_may_not_take_what_it_was_refused() -> None:
     assert limiter.left(START) == 14
 
 
-lanes = st.tuples(st.sampled_from(Lane), gaps)
+lanes = st.tuples(st.sampled_from([*Lane, None]), gaps)
 
 
 @given(st.lists(lanes, max_size=150), st.integers(1, 60))
-def test_rule_20_no_mix_of_lanes_exceeds_the_rate(asked: list[tuple[Lane, float]], per_second: int) -> None:
+def test_rule_20_no_mix_of_lanes_exceeds_the_rate(asked: list[tuple[Lane | None, float]], per_second: int) -> None:
     limiter, now, times = SessionLimiter(per_second, 0.015), START, []
     for lane, gap in asked:
         now += gap
+        if lane is None:
+            limiter.spend(now, leave=1)
+            continue
         now += limiter.delay(lane, now)
         limiter.take(lane, now)
         times.append((now, lane))

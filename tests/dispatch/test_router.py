@@ -54,7 +54,8 @@ SCRIPTS: dict[str, list[Step]] = {
     "when its refuge dies too it goes home if it can": [
         ("BTC", "123", False, "s1"),
         ("BTC", "23", False, "s2"),
-        ("BTC", "13", False, "s1"),
+        ("LTC", "1", False, "s1"),
+        ("BTC", "13", False, "s1"),  # although s3 has fewer products
     ],
     "when its refuge dies and its home is still down it moves on": [
         ("BTC", "123", False, "s1"),
@@ -99,7 +100,6 @@ def test_rule_21_the_order_of_candidates_does_not_matter() -> None:
         (True, "", 0, "s1"),
         (True, "1", 0, "s2"),
         (True, "12", 0, "s3"),
-        (True, "123", 5, "s1"),  # all equally full: it waits at home
     ],
 )
 def test_rule_21_full_means_wait_unless_spread(spread: bool, full: str, queue: int, expected: str) -> None:
@@ -115,6 +115,12 @@ def test_rule_21_what_queues_counts_against_the_budget_when_spreading() -> None:
     crowd = [Candidate("s1", True, 9, 9), Candidate("s2", True, 30, 36), Candidate("s3", True, 0, 7)]
     assert routes.route("BTC", crowd, None, False) == "s3"
     assert routes.route("BTC", [Candidate("s1", True, 40, 9), *sessions("")[1:]], None, False) == "s1"
+
+
+def test_rule_21_where_all_are_equally_full_it_waits_at_home() -> None:
+    routes = Router(NAMES, spread=True)
+    assert [routes.route(product, sessions(), None, False) for product in ("BTC", "ETH")] == ["s1", "s2"]
+    assert routes.route("ETH", sessions(full="123"), None, False) == "s2"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +159,7 @@ def test_only_so_many_products_are_remembered(monkeypatch: pytest.MonkeyPatch) -
     assert [routes.route(product, sessions(), None, True) for product in "ABC"] == ["s1", "s2", "s3"]
     assert routes.route("A", sessions(), None, True) == "s1"
     assert routes.route("D", sessions("2"), None, True) == "s2"  # B, unused for longest, is forgotten
+    assert routes.route("A", sessions("3"), None, True) == "s3"
     assert routes.route("A", sessions(), None, True) == "s1"
     assert routes.route("B", sessions("3"), None, True) == "s3"
     assert routes.route("B", sessions(), None, True) == "s3"
