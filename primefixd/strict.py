@@ -215,15 +215,9 @@ def _time(value: object, _: type[datetime]) -> datetime:
         _refuse(must, value)
 
 
-def _one_of(cls: type[StrEnum]) -> Callable[[object, object], StrEnum]:
-    members = {str(member): member for member in cls}
-
-    def hook(value: object, _: object) -> StrEnum:
-        if type(value) is not str or value not in members:
-            _refuse(_alternatives(members), value)
-        return members[value]
-
-    return hook
+def _member(value: object, cls: type[StrEnum]) -> StrEnum:
+    texts = [str(member) for member in cls]
+    return cls(value) if type(value) is str and value in texts else _refuse(_alternatives(texts), value)
 
 
 def _literal(value: object, cls: object) -> object:
@@ -241,11 +235,11 @@ def _annotated(cls: Any, converter: Converter) -> Callable[[object, object], obj
     checks = [note for note in notes if isinstance(note, Check)]
 
     def hook(value: object, _: object) -> object:
-        if any(not note.texts or value in note.texts for note in later if not isinstance(value, dict | list)):
+        if any(not note.texts or (isinstance(value, str) and value in note.texts) for note in later):
             raise Wrong("is not supported by this version yet")
         result = inner(value, base)
         if failed := [check for check in checks if not check.holds(result)]:
-            raise Wrong(f"{failed[0].must}, not {_kind(value)}")
+            raise Wrong(failed[0].must + ("" if isinstance(value, list) else f", not {_kind(value)}"))
         return result
 
     return hook
@@ -345,10 +339,6 @@ def _is_class(cls: Any) -> bool:
     return isinstance(cls, type) and attrs.has(cls)
 
 
-def _is_enum(cls: Any) -> bool:
-    return isinstance(cls, type) and issubclass(cls, StrEnum)
-
-
 def _is(*origins: Any) -> Callable[[Any], bool]:
     return lambda cls: get_origin(cls) in origins
 
@@ -356,17 +346,16 @@ def _is(*origins: Any) -> Callable[[Any], bool]:
 def _converter() -> Converter:
     made = Converter(forbid_extra_keys=True, detailed_validation=True)
     exact: dict[Any, Any] = {
-        str: _text, int: _whole, float: _number, bool: _truth, Decimal: _decimal, datetime: _time
+        str: _text, StrEnum: _member, int: _whole, float: _number, bool: _truth, Decimal: _decimal, datetime: _time
     }  # fmt: skip
-    for cls, hook in exact.items():
-        made.register_structure_hook(cls, hook)
     factories: dict[Callable[[Any], bool], Any] = {
         _is_class: _class,
         _is(tuple, frozenset): _several,
-        _is_enum: _one_of,
         _is_union_with_text: _text_or,
         _is(Annotated): _annotated,
     }
+    for cls, hook in exact.items():
+        made.register_structure_hook(cls, hook)
     for predicate, factory in factories.items():
         made.register_structure_hook_factory(predicate, factory)
     made.register_structure_hook_func(_is(Literal), _literal)

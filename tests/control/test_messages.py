@@ -1,0 +1,307 @@
+"""What clients may ask, in the contract's words; and bad input, which is answered with the field that is wrong."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from primefixd.control.messages import (
+    BATCH_MAX,
+    METHODS,
+    Call,
+    CancelAll,
+    CancelOrder,
+    Failure,
+    GetOrder,
+    ListOrders,
+    ListPortfolios,
+    ListSessions,
+    ServerInfo,
+    SubmitOrder,
+    Subscribe,
+    Unsubscribe,
+    parse,
+)
+from primefixd.orders.model import OrderType, Side, Submission, Terms, TimeInForce
+
+LIMIT = {
+    "product_id": "BTC-USD",
+    "side": "BUY",
+    "type": "LIMIT",
+    "base_quantity": "0.10",
+    "limit_price": "50000.25",
+    "time_in_force": "GOOD_UNTIL_CANCELLED",
+}
+
+
+def ask(method: str, params: object = None, **envelope: object) -> str:
+    request = {"jsonrpc": "2.0", "id": 7, "method": method} | ({} if params is None else {"params": params})
+    return json.dumps(request | envelope)
+
+
+def only(text: str) -> Call | Failure:
+    frame = parse(text)
+    assert not frame.batch
+    (request,) = frame.requests
+    return request
+
+
+def params(method: str, params: object = None) -> Any:
+    call = only(ask(method, params))
+    assert isinstance(call, Call), call
+    assert (call.id, call.method) == (7, method)
+    return call.params
+
+
+def failure(text: str) -> Failure:
+    failed = only(text)
+    assert isinstance(failed, Failure), failed
+    return failed
+
+
+def field(text: str) -> object:
+    """The field that −32602 names, with the id of the request still answered."""
+    failed = failure(text)
+    assert (failed.id, failed.code) == (7, -32602)
+    return failed.details["field"]
+
+
+def test_a_limit_order_with_everything() -> None:
+    given_ = LIMIT | {
+        "portfolio": "main",
+        "time_in_force": "GOOD_UNTIL_DATE_TIME",
+        "expiry_time": "2026-01-27T16:55:00Z",
+        "post_only": True,
+        "client_order_id": "a b~1",
+        "session": "main-1",
+        "ttl_ms": 250,
+        "on_maintenance": "reject",
+        "on_doubt": "ask",
+    }
+    terms = Terms(
+        product_id="BTC-USD",
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        base_quantity=Decimal("0.10"),
+        limit_price=Decimal("50000.25"),
+        time_in_force=TimeInForce.GOOD_UNTIL_DATE_TIME,
+        expiry_time=datetime(2026, 1, 27, 16, 55, tzinfo=UTC),
+        post_only=True,
+    )
+    submission = Submission(terms=terms, client_order_id="a b~1", session="main-1", ttl_ms=250)
+    made = params("order.submit", given_)
+    assert made == SubmitOrder(portfolio="main", submission=submission)
+    assert type(made.submission.terms.side) is Side
+
+
+def test_a_market_order_takes_the_only_time_in_force_there_is() -> None:
+    market = {"product_id": "BTC-USD", "side": "SELL", "type": "MARKET", "quote_value": "100"}
+    terms = params("order.submit", market).submission.terms
+    assert terms.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
+    assert terms.quote_value == Decimal(100)
+
+
+def test_a_deadline_in_place_of_ttl() -> None:
+    submission = params("order.submit", LIMIT | {"deadline": "2026-01-27T15:55:05.5Z"}).submission
+    assert submission.deadline == datetime(2026, 1, 27, 15, 55, 5, 500000, UTC)
+    assert submission.ttl_ms is None
+
+
+@pytest.mark.parametrize(
+    ("method", "given_", "made"),
+    [
+        ("order.cancel", {"client_order_id": "a"}, CancelOrder(client_order_id="a")),
+        ("order.cancel", {"order_id": "v", "portfolio": "main"}, CancelOrder(order_id="v", portfolio="main")),
+        ("order.get", {"client_order_id": "a"}, GetOrder(client_order_id="a")),
+        ("order.cancel_all", {"product_id": "BTC-USD", "side": "BUY"}, CancelAll(product_id="BTC-USD", side=Side.BUY)),
+        ("order.list", None, ListOrders(open=True, limit=100)),
+        ("order.list", {"open": False, "limit": 5, "after": "x"}, ListOrders(open=False, limit=5, after="x")),
+        ("events.subscribe", {}, Subscribe()),
+        (
+            "events.subscribe",
+            {"from": 0, "journal": "j", "snapshot": True, "portfolios": ["main"]},
+            Subscribe(from_=0, journal="j", snapshot=True, portfolios=("main",)),
+        ),
+        ("events.unsubscribe", {}, Unsubscribe()),
+        ("portfolio.list", None, ListPortfolios()),
+        ("session.list", {}, ListSessions()),
+        ("server.info", None, ServerInfo()),
+    ],
+)
+def test_the_other_methods(method: str, given_: object, made: object) -> None:
+    assert params(method, given_) == made
+
+
+@pytest.mark.parametrize("id_", [0, -5, 2**62, "", "abc", "ü"])
+def test_ids_are_whole_numbers_or_texts(id_: object) -> None:
+    call = only(ask("server.info", id=id_))
+    assert isinstance(call, Call) and call.id == id_ and type(call.id) is type(id_)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("limt_price", "1"),
+        ("product_id", "BTC USD"),
+        ("product_id", "B" * 65),
+        ("product_id", 5),
+        ("side", "buy"),
+        ("type", "STOP"),
+        ("type", "TWAP"),
+        ("type", "RFQ"),
+        ("base_quantity", 0.1),
+        ("base_quantity", 1),
+        ("base_quantity", "-0.1"),
+        ("base_quantity", "+0.1"),
+        ("base_quantity", "1e-3"),
+        ("base_quantity", ""),
+        ("limit_price", 50000.25),
+        ("limit_price", "-1"),
+        ("time_in_force", "DAY"),
+        ("time_in_force", None),
+        ("expiry_time", "2026-01-27T16:55:00-05:00"),
+        ("post_only", "true"),
+        ("client_order_id", ""),
+        ("client_order_id", "x" * 129),
+        ("client_order_id", "a\x01b"),
+        ("client_order_id", "ü"),
+        ("client_order_id", "\ud800"),
+        ("ttl_ms", 0),
+        ("ttl_ms", 1.5),
+        ("ttl_ms", True),
+        ("ttl_ms", 86_400_001),
+        ("on_maintenance", "hold"),
+        ("on_doubt", "resubmit"),
+        ("stop_price", "1"),
+        ("historical_pov", 5),
+        ("quote_id", "q"),
+    ],
+)
+def test_a_wrong_member_of_an_order_is_named(name: str, value: object) -> None:
+    text = ask("order.submit", LIMIT | {name: value})
+    assert field(text) == f"params.{name}"
+    assert failure(text).details["sent"] == "no"
+
+
+@pytest.mark.parametrize("name", ["product_id", "side", "type", "time_in_force"])
+def test_a_missing_member_of_an_order_is_named(name: str) -> None:
+    assert field(ask("order.submit", {key: LIMIT[key] for key in LIMIT if key != name})) == f"params.{name}"
+
+
+@pytest.mark.parametrize(
+    ("method", "given_", "name"),
+    [
+        ("order.submit", LIMIT | {"ttl_ms": 5, "deadline": "2026-01-27T15:55:05Z"}, "params.deadline"),
+        ("order.cancel", {}, "params.client_order_id"),
+        ("order.get", {"client_order_id": "a", "order_id": "b"}, "params.client_order_id"),
+        ("order.list", {"limit": 0}, "params.limit"),
+        ("order.list", {"limit": 1001}, "params.limit"),
+        ("order.list", {"open": "yes"}, "params.open"),
+        ("order.list", ["main"], "params"),
+        ("events.subscribe", {"from": -1}, "params.from"),
+        ("events.subscribe", {"from_": 1}, "params.from_"),
+        ("events.subscribe", {"portfolios": []}, "params.portfolios"),
+        ("events.subscribe", {"portfolios": ["main", 5]}, "params.portfolios[1]"),
+        ("server.info", {"verbose": True}, "params.verbose"),
+        ("session.list", None, "parms"),
+    ],
+)
+def test_wrong_members_of_the_others_are_named(method: str, given_: object, name: str) -> None:
+    assert field(ask(method, given_, **({"parms": {}} if name == "parms" else {}))) == name
+
+
+def test_a_misspelled_name_is_told_the_right_one() -> None:
+    failed = failure(
+        ask("order.submit", {("limt_price" if key == "limit_price" else key): LIMIT[key] for key in LIMIT})
+    )
+    assert failed.message == "params.limt_price is not known; did you mean limit_price?"
+
+
+def test_what_comes_later_says_so() -> None:
+    failed = failure(ask("order.submit", LIMIT | {"type": "VWAP", "start_time": "2026-01-27T15:55:05Z"}))
+    assert failed.details["problems"] == [
+        {"field": "params.type", "what": "is not supported by this version yet"},
+        {"field": "params.start_time", "what": "is not supported by this version yet"},
+    ]
+
+
+def test_nan_and_repeated_names_are_answered_by_path() -> None:
+    assert field(ask("order.submit", LIMIT).replace('"0.10"', "NaN")) == "params.base_quantity"
+    assert field(ask("order.submit", LIMIT).replace('"side": "BUY"', '"side":"BUY","side":"SELL"')) == "params.side"
+    assert field(ask("server.info").replace('"method"', '"method":"x","method"')) == "method"
+    twice = failure(ask("server.info").replace('"id": 7', '"id":7,"id":8'))
+    assert (twice.id, twice.code, twice.details["field"]) == (None, -32602, "id")
+
+
+@pytest.mark.parametrize("id_", [None, 1.5, True, [], {}, "x" * 129, "\ud800"])
+def test_without_a_usable_id_nothing_is_executed(id_: object) -> None:
+    failed = failure(ask("order.submit", LIMIT, id=id_))
+    assert (failed.id, failed.code, failed.details) == (None, -32600, {"field": "id", "sent": "no"})
+
+
+def test_a_request_without_id_is_refused() -> None:
+    failed = failure('{"jsonrpc":"2.0","method":"server.info"}')
+    assert (failed.id, failed.code) == (None, -32600)
+
+
+@pytest.mark.parametrize(
+    ("text", "id_", "code"),
+    [
+        ("junk", None, -32700),
+        ("[" * 200_000, None, -32700),
+        ("3", None, -32600),
+        ("[]", None, -32600),
+        (ask("server.info", jsonrpc="1.0"), 7, -32600),
+        (ask("server.info", jsonrpc=2.0), 7, -32600),
+        ('{"id":7,"method":"server.info"}', 7, -32600),
+        ('{"jsonrpc":"2.0","id":7}', 7, -32600),
+        ('{"jsonrpc":"2.0","id":7,"method":5}', 7, -32600),
+        (ask("order.sumbit", LIMIT), 7, -32601),
+        (ask("\ud800"), 7, -32601),
+    ],
+)
+def test_what_is_no_request(text: str, id_: object, code: int) -> None:
+    failed = failure(text)
+    assert (failed.id, failed.code) == (id_, code)
+    failed.message.encode()
+
+
+def test_a_batch_is_read_request_by_request_in_order() -> None:
+    frame = parse(f"[{ask('server.info', id=1)},5,{ask('order.get', {}, id=2)},{ask('session.list', id=3)}]")
+    assert frame.batch
+    assert [type(request) for request in frame.requests] == [Call, Failure, Failure, Call]
+    assert [request.id for request in frame.requests] == [1, None, 2, 3]
+
+
+def test_a_batch_has_a_bound() -> None:
+    full = parse("[" + ",".join([ask("server.info")] * BATCH_MAX) + "]")
+    assert len(full.requests) == BATCH_MAX
+    (failed,) = parse("[" + ",".join([ask("server.info")] * (BATCH_MAX + 1)) + "]").requests
+    assert isinstance(failed, Failure) and failed.code == -32600
+
+
+def test_many_problems_are_told_up_to_a_bound() -> None:
+    failed = failure(ask("order.submit", {f"name{number}": 1 for number in range(5000)}))
+    assert len(failed.details["problems"]) == 20  # type: ignore[arg-type]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec=None)), inner),
+)
+
+
+@given(st.text(st.characters(codec=None)))
+def test_any_text_is_answered(text: str) -> None:
+    assert parse(text).requests
+
+
+@given(st.sampled_from(list(METHODS)), st.dictionaries(st.sampled_from([*LIMIT, "order_id", "from", "limit"]), JSON))
+def test_any_params_make_a_call_or_name_a_field(method: str, given_: dict[str, object]) -> None:
+    request = only(json.dumps({"jsonrpc": "2.0", "id": 7, "method": method, "params": given_}))
+    assert request.id == 7
+    assert isinstance(request, Call) or str(request.details["field"]).startswith("params")
