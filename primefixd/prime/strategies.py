@@ -1,0 +1,71 @@
+"""What the venue would refuse about an order's terms, told before anything leaves.
+
+The rules are rows of `venue.STRATEGIES`; what they do not forbid goes to the venue as it is (prime-fix.md section 7).
+Whether a time lies in the past is not judged here: there is no clock.
+"""
+
+from attrs import frozen
+
+from primefixd.orders.model import Terms, TimeInForce
+from primefixd.prime.venue import STRATEGIES, Strategy
+
+_SIZES = ("base_quantity", "quote_value")
+_AMOUNTS = (*_SIZES, "limit_price")
+_STRATEGY_FIELDS = ("limit_price", "expiry_time", "post_only")  # what only some strategies take
+_RESTING = (TimeInForce.GOOD_UNTIL_CANCELLED, TimeInForce.GOOD_UNTIL_DATE_TIME)
+
+
+@frozen
+class Problem:
+    """`field` is the name of a parameter of `order.submit`; `what` goes on after it: "limit_price is required …"."""
+
+    field: str
+    what: str
+
+
+def problem(terms: Terms) -> Problem | None:
+    """The first thing that the venue would refuse, None if there is nothing (prime-fix.md section 3)."""
+    strategy = STRATEGIES[terms.type]
+    return _size(terms) or _amounts(terms) or _fields(terms, strategy) or _times(terms, strategy)
+
+
+def _given(terms: Terms, name: str) -> bool:
+    return getattr(terms, name) not in (None, False)
+
+
+def _size(terms: Terms) -> Problem | None:
+    given = [name for name in _SIZES if _given(terms, name)]
+    if len(given) == 1:
+        return None
+    return Problem("base_quantity", "cannot stand beside quote_value" if given else "or quote_value is required")
+
+
+def _amounts(terms: Terms) -> Problem | None:
+    for name in _AMOUNTS:
+        amount = getattr(terms, name)
+        if amount is not None and not (amount.is_finite() and amount > 0):
+            return Problem(name, "must be greater than 0")
+    return None
+
+
+def _fields(terms: Terms, strategy: Strategy) -> Problem | None:
+    for name in _STRATEGY_FIELDS:
+        if name in strategy.required and not _given(terms, name):
+            return Problem(name, f"is required for a {terms.type} order")
+        if _given(terms, name) and name not in strategy.required | strategy.optional:
+            return Problem(name, f"cannot be given for a {terms.type} order")
+    return None
+
+
+def _times(terms: Terms, strategy: Strategy) -> Problem | None:
+    if terms.time_in_force not in strategy.times_in_force:
+        allowed = " or ".join(strategy.times_in_force)
+        return Problem("time_in_force", f"must be {allowed} for a {terms.type} order")
+    if terms.post_only and terms.time_in_force not in _RESTING:
+        return Problem("post_only", f"cannot be given with {terms.time_in_force}: such an order never rests")
+    until = terms.time_in_force is TimeInForce.GOOD_UNTIL_DATE_TIME
+    if until and terms.expiry_time is None:
+        return Problem("expiry_time", f"is required with {terms.time_in_force}")
+    if terms.expiry_time is not None and not until:
+        return Problem("expiry_time", f"can only be given with {TimeInForce.GOOD_UNTIL_DATE_TIME}")
+    return None
