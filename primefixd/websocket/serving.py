@@ -163,13 +163,13 @@ class _Server(Generic[T]):
 async def _read_head(stream: trio.SocketStream) -> tuple[bytes | Rejection, bytes]:
     """The bytes of the head without its end, and what came after it already."""
     received = bytearray()
-    while (end := received.find(HEAD_END)) < 0:
-        if len(received) > HEAD_MAX_BYTES:
-            return Rejection(431, f"The request head is longer than {HEAD_MAX_BYTES} bytes."), b""
+    while (end := received.find(HEAD_END)) < 0 and len(received) <= HEAD_MAX_BYTES:
         more = await stream.receive_some(HEAD_MAX_BYTES)
         if not more:
             raise trio.BrokenResourceError("closed before a whole request came")
         received += more
+    if not 0 <= end <= HEAD_MAX_BYTES:
+        return Rejection(431, f"The request head is longer than {HEAD_MAX_BYTES} bytes."), b""
     return bytes(received[:end]), bytes(received[end + len(HEAD_END) :])
 
 
