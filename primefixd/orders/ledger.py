@@ -4,6 +4,7 @@ Pure: words go in with the time, changes come out. It never sends, waits, logs o
 be asked about, it says so. What one report does to one order is in `judging`.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -21,7 +22,6 @@ from primefixd.orders.model import (
     Report,
     Status,
     TimeInForce,
-    VenueStatus,
 )
 from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated
 
@@ -94,9 +94,12 @@ class Ledger:
         """The order waits for another session now (order-rules.md 21)."""
         return self._change(client_order_id, now, session=session)
 
-    def end_unsent(self, client_order_id: str, status: Status, reason: str | None, now: Moment) -> OrderUpdated:
-        """An order that never reached the venue ends: CANCELLED by its client, or REJECTED with a reason."""
-        return self._change(client_order_id, now, status=status, reject_reason=reason, in_doubt=False, cancel=None)
+    def end(
+        self, client_order_id: str, status: Status, now: Moment, reason: str | None = None, text: str | None = None
+    ) -> OrderUpdated:
+        """The order ends without a report: it never left, or the venue refused it by its number (order-rules.md 9)."""
+        ended = {"status": status, "reject_reason": reason, "reject_text": text, "in_doubt": False, "cancel": None}
+        return self._change(client_order_id, now, **ended)
 
     def cancel_is(
         self, client_order_id: str, state: CancelState, now: Moment, reason: str | None = None
@@ -129,19 +132,19 @@ class Ledger:
         self._listen(entry, now)
         return Judgement(tuple(changes), entry.order, ask)
 
-    def cancel_refused(self, refused: CancelRefused, now: Moment) -> Judgement:
-        """The venue refused a cancel: the order goes back to what the quantities say (order-rules.md 6)."""
+    def cancelling(self, refused: CancelRefused) -> Order | None:
+        """The order that a refused cancel was for."""
         ids = (refused.original_client_order_id, refused.client_order_id)
         entry = next((self._entries[i] for i in ids if i in self._entries), None)
         entry = entry or self._by_order_id.get(refused.order_id or "")
-        if entry is None or entry.order.final:
-            return Judgement(order=entry.order if entry else None)
-        status = Status.OPEN if entry.order.status is Status.PENDING_CANCEL else entry.order.status
-        reason = refused.reason if refused.text is None else f"{refused.reason}: {refused.text}"
+        return entry.order if entry else None
+
+    def cancel_refused(self, client_order_id: str, reason: str, now: Moment) -> CancelRejected:
+        """The cancel is refused for good: the order goes back to what the quantities say (order-rules.md 6)."""
+        held = self._entries[client_order_id].order.status
+        status = Status.OPEN if held is Status.PENDING_CANCEL else held
         cancel = Cancel(state=CancelState.REJECTED, since=now.utc, reason=reason)
-        order = self._change(entry.order.client_order_id, now, status=status, cancel=cancel).order
-        ended = refused.status in (VenueStatus.FILLED, VenueStatus.CANCELLED, VenueStatus.EXPIRED)
-        return Judgement((CancelRejected(order, reason),), order, ask=ended or refused.status is VenueStatus.UNKNOWN)
+        return CancelRejected(self._change(client_order_id, now, status=status, cancel=cancel).order, reason)
 
     def quiet(self, now: float, quiet_ask_s: float) -> list[Order]:
         """IOC and FOK orders with fills that have been silent for `quiet_ask_s` seconds (order-rules.md 7).
@@ -154,9 +157,9 @@ class Ledger:
         entries = [self._entries[key] for key in overdue]
         return [e.order for e in entries if any(e.first(f"quiet {n}") for n in range(QUIET_ASKS_MAX))]
 
-    def next_quiet(self, quiet_ask_s: float) -> float | None:
-        """When `quiet` has something to return, in monotonic seconds; None if nothing is being listened for."""
-        return min(self._heard_at.values()) + quiet_ask_s if self._heard_at else None
+    def next_quiet(self, quiet_ask_s: float) -> float:
+        """When `quiet` has something to return, in monotonic seconds; inf if nothing is being listened for."""
+        return min(self._heard_at.values(), default=math.inf) + quiet_ask_s
 
     # Inside
 

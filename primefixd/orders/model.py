@@ -118,6 +118,9 @@ class Order:
     reject_reason: str | None = None
     reject_text: str | None = None  # the venue's own words
     client: str
+    pinned: bool = False  # its client named the session
+    deadline: datetime | None = None  # never sent after it
+    accepted_cursor: int = 0  # of the event that told its acceptance, for a repeated submission
     created_at: datetime
     sent_at: datetime | None = None
     acknowledged_at: datetime | None = None
@@ -267,6 +270,7 @@ class CancelRefused:
     reason: str
     replace: bool
     text: str | None
+    rate_limited: bool = False
 
 
 @frozen(kw_only=True)

@@ -73,9 +73,14 @@ class Feed:
         self.newest = 0
         self._subscriptions: set[Subscription] = set()
 
+    @property
+    def next(self) -> int:
+        """The cursor that the next event will have."""
+        return self.newest + 1
+
     def publish(self, body: Body, portfolio: str | None, now: Moment) -> Event:
         """Give `body` the next cursor and tell every subscriber."""
-        self.newest += 1
+        self.newest = self.next
         event = Event(self.newest, now.utc, portfolio, body)
         for subscription in [s for s in self._subscriptions if not s.offer(event)]:
             self.forget(subscription)

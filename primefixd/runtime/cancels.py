@@ -1,0 +1,108 @@
+"""Cancellations of one portfolio, from a client's wish to the venue's last word on it (order-rules.md 9 and 19).
+
+A cancel is kept until it can leave: it needs the OrderID and a link. Nothing here waits; what changes is returned.
+"""
+
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from primefixd.clock import Moment
+from primefixd.dispatch.outbox import Waiting
+from primefixd.orders.ledger import Ledger
+from primefixd.orders.model import CancelRefused, CancelState, Order, Request, RequestKind
+from primefixd.orders.records import Change
+from primefixd.runtime.sessions import Sessions
+
+TRIES_MAX = 3  # requests for one wish, when the venue rejects them by number or for their rate; then it is refused
+
+
+@frozen
+class _Wish:
+    """A client wants an order cancelled. `session` is where its request waits or left; with `request_id`, it left."""
+
+    client: str
+    tries: int = 0
+    session: str | None = None
+    request_id: str | None = None
+
+
+class Cancels:
+    """Wishes by the client_order_id of the order; one an order."""
+
+    def __init__(self, ledger: Ledger, sessions: Sessions, new_id: Callable[[Moment], str]) -> None:
+        self._ledger = ledger
+        self._sessions = sessions
+        self._new_id = new_id
+        self._wishes: dict[str, _Wish] = {}
+
+    def __contains__(self, client_order_id: str) -> bool:
+        return client_order_id in self._wishes
+
+    def want(self, order: Order, client: str, now: Moment) -> list[Change]:
+        """A client wants a sent order cancelled; a second wish for it changes nothing."""
+        if order.client_order_id in self._wishes:
+            return []
+        self._wishes[order.client_order_id] = _Wish(client)
+        return self._place(order, now)
+
+    def reported(self, order: Order, now: Moment) -> list[Change]:
+        """The venue has reported on the order: its cancel may leave now, or is over."""
+        wish = self._wishes.get(order.client_order_id)
+        if order.final:
+            self._wishes.pop(order.client_order_id, None)
+        elif wish is not None and wish.session is None:
+            return self._place(order, now)
+        return []
+
+    def left(self, request: Request, session: str, now: Moment) -> Change:
+        """The request is leaving on that session."""
+        key = request.order.client_order_id
+        wish = self._wishes[key]
+        self._wishes[key] = evolve(wish, tries=wish.tries + 1, session=session, request_id=request.request_id)
+        return self._ledger.cancel_is(key, CancelState.SENT, now)
+
+    def link_lost(self, session: str) -> None:
+        """What waited on that session, or left on it unanswered, is to be placed anew."""
+        for key, wish in self._wishes.items():
+            if wish.session == session:
+                self._wishes[key] = evolve(wish, session=None, request_id=None)
+
+    def place_all(self, now: Moment) -> list[Change]:
+        """Place every cancel that has no session yet, the oldest first."""
+        orders = [self._ledger.get(key) for key, wish in self._wishes.items() if wish.session is None]
+        return [change for order in orders if order is not None for change in self._place(order, now)]
+
+    def again(self, order: Order, why: str, now: Moment) -> list[Change]:
+        """The venue rejected the request without a word on the order: try with a new id, up to TRIES_MAX times."""
+        key = order.client_order_id
+        wish = self._wishes.get(key)
+        if wish is None:
+            return []
+        if wish.tries >= TRIES_MAX:
+            return self._over(key, why, now)
+        self._wishes[key] = evolve(wish, session=None, request_id=None)
+        return self._place(order, now)
+
+    def refused(self, order: Order, word: CancelRefused, now: Moment) -> list[Change]:
+        """The venue will not cancel the order."""
+        if word.rate_limited:
+            return self.again(order, word.reason, now)
+        return self._over(order.client_order_id, f"{word.reason}: {word.text}" if word.text else word.reason, now)
+
+    def _over(self, key: str, why: str, now: Moment) -> list[Change]:
+        self._wishes.pop(key, None)
+        return [self._ledger.cancel_refused(key, why, now)]
+
+    def _place(self, order: Order, now: Moment) -> list[Change]:
+        key = order.client_order_id
+        wish = self._wishes[key]
+        carrier = self._sessions.carrier(order.session) if order.order_id is not None else None
+        if carrier is not None:
+            self._wishes[key] = evolve(wish, session=carrier)
+            request_id = self._new_id(now)
+            item = Waiting(kind=RequestKind.CANCEL, client=wish.client, key=key, deadline=None, request_id=request_id)
+            self._sessions.put(carrier, item)
+        if order.cancel is not None and order.cancel.state is CancelState.WAITING:
+            return []
+        return [self._ledger.cancel_is(key, CancelState.WAITING, now)]

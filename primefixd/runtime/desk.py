@@ -1,0 +1,33 @@
+"""Everything that the control plane may reach: the portfolios, the feed, and what the daemon says of itself."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from primefixd.clock import Clock
+from primefixd.dispatch.calendar import Schedule, window_after
+from primefixd.runtime.feed import Feed
+from primefixd.runtime.portfolio import Portfolio
+
+
+@frozen(kw_only=True)
+class About:
+    """What `server.info` tells of the daemon as a whole; `venue` is HOST:PORT."""
+
+    version: str
+    venue: str
+    started: datetime
+
+
+@frozen(kw_only=True)
+class Desk:
+    portfolios: Mapping[str, Portfolio]
+    feed: Feed
+    clock: Clock
+    about: About
+    schedule: Schedule
+
+    def next_window(self) -> datetime:
+        """When the next maintenance window of the venue starts, or the one that it is in started; UTC."""
+        return window_after(self.schedule, self.clock().utc).start

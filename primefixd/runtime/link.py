@@ -1,0 +1,250 @@
+"""One live connection of one session: reads, paces, ticks, writes. A pump without rules.
+
+What a message means is decided by `fix.session`, when it may leave by `dispatch.limiter`, and which one by the
+portfolio, its `Owner`. Numbers, stamps and signatures are made at the last instant, by the one task that writes.
+"""
+
+import math
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+import trio
+from attrs import frozen
+
+from primefixd.clock import Moment
+from primefixd.dispatch.limiter import Lane, SessionLimiter
+from primefixd.dispatch.outbox import Outbox, Waiting
+from primefixd.fix.events import Ended, EndReason, Event, Gap, GarbledReceived, LoggedOn, Received, Rejected
+from primefixd.fix.session import Outgoing, Session
+from primefixd.fix.states import SessionState
+from primefixd.orders.model import CancelRefused, Report, Request, RequestKind, RequestRejected
+from primefixd.prime import reports, requests
+from primefixd.prime.logon import Credentials, logon_body
+from primefixd.prime.reports import Unreadable
+from primefixd.runtime.ports import Ports
+
+READ_BYTES_MAX = 65_536
+WRITE_BLOCKED_S = 0.05  # a longer write may have bunched up what it sent: the budget begins anew (order-rules.md 20)
+FAREWELL_S = 2.0  # for the last session messages of an ended session; what is not out by then is cut off
+CLOSE_S = 1.0  # for the orderly end of TLS; then the socket is closed all the same
+NUMBERS_REMEMBERED_MAX = 10_000  # which request a number was, for rejects that name only it (order-rules.md 9)
+
+_LANES = {
+    RequestKind.CANCEL: Lane.CANCEL,
+    RequestKind.STATUS: Lane.OTHER,
+    RequestKind.REPLACE: Lane.OTHER,
+    RequestKind.NEW_ORDER: Lane.OTHER,
+}
+_log = structlog.get_logger()
+
+
+@frozen
+class _Choice:
+    """Something that waits, and the seconds until it may leave; `item` None stands for a session message."""
+
+    delay_s: float
+    item: Waiting | None
+
+
+class Owner(Protocol):
+    """The portfolio, as its links see it. None of these waits."""
+
+    def order_delay(self, now: float) -> float:
+        """Seconds until the portfolio may send one more new order."""
+
+    def departing(self, item: Waiting, now: Moment) -> Request | None:
+        """What `item` asks for as things stand now; None if it has come to nothing meanwhile."""
+
+    def left(self, request: Request, session: str, now: Moment) -> None:
+        """`request` is numbered, and its bytes are about to leave."""
+
+    def link_up(self, session: str, now: Moment) -> None:
+        """The venue has accepted the Logon."""
+
+    def missed(self, session: str) -> None:
+        """The venue skipped numbers: what it said in between is lost to this link."""
+
+    def heard(self, word: Report | CancelRefused, session: str, now: Moment) -> None:
+        """The venue said this about an order."""
+
+    def rejected(self, request: Request | None, word: RequestRejected, session: str, now: Moment) -> None:
+        """The venue refused a message of ours by its number; `request` is what it was, if that is remembered."""
+
+
+@frozen
+class Line:
+    """What outlives the links of one session: whom it speaks for, its budget and its queue."""
+
+    name: str
+    credentials: Credentials
+    drop_copy: bool
+    heartbeat_s: int
+    limiter: SessionLimiter
+    outbox: Outbox
+
+
+class Link:
+    """One connection, from the Logon to its end. `run` returns how it ended, and raises only for bugs."""
+
+    def __init__(self, line: Line, session: Session, owner: Owner, ports: Ports) -> None:
+        self.session = session
+        self._line = line
+        self._owner = owner
+        self._clock = ports.clock
+        self._to_write = trio.Event()
+        self._to_tick = trio.Event()
+        self._numbers: OrderedDict[int, Request] = OrderedDict()
+        self._ended: Ended | None = None
+        self._scope = trio.CancelScope()
+
+    def wake(self) -> None:
+        """Something new may leave, or a deadline moved."""
+        self._to_write.set()
+        self._to_tick.set()
+
+    def log_out(self) -> None:
+        """Ask the venue for an orderly end; `run` returns when it has answered, or after a bounded wait."""
+        self.session.logout(None, self._clock())
+        self.wake()
+
+    async def run(self, stream: trio.abc.Stream) -> Ended:
+        """Log on over `stream` and pump until the session has ended; closes `stream` in every case."""
+        try:
+            with self._scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._write, stream)
+                    nursery.start_soon(self._read, stream)
+                    nursery.start_soon(self._tick)
+        finally:
+            await _close(stream)
+        return self._ended or Ended(EndReason.STREAM_CLOSED, "the connection was given up")
+
+    async def _write(self, stream: trio.abc.Stream) -> None:
+        now = self._clock()
+        self._line.limiter.spend(now.mono, leave=1)  # requests wait a second, the Logon does not (order-rules.md 20)
+        await trio.sleep(self._line.limiter.delay(Lane.SESSION, now.mono))
+        await self._put(stream, self._logon(self._clock()))
+        while True:
+            self._to_write = trio.Event()
+            now = self._clock()
+            choices = list(self._choices(now))
+            ready = next((choice for choice in choices if choice.delay_s == 0), None)
+            if ready is not None:
+                await self._put(stream, self._take(ready.item, now))
+            elif self._ended is not None and not choices:
+                self._scope.cancel()
+                return
+            else:
+                with trio.move_on_after(min((choice.delay_s for choice in choices), default=math.inf)):
+                    await self._to_write.wait()
+
+    def _choices(self, now: Moment) -> Iterator[_Choice]:
+        """What waits, by priority: session messages, then requests in the order of their kinds (order-rules.md 18)."""
+        limiter = self._line.limiter
+        if self.session.outgoing_count:
+            yield _Choice(limiter.delay(Lane.SESSION, now.mono), None)
+        if self.session.state is not SessionState.ACTIVE:
+            return
+        for kind, lane in _LANES.items():
+            if (item := self._line.outbox.first((kind,))) is not None:
+                portfolio_s = self._owner.order_delay(now.mono) if kind is RequestKind.NEW_ORDER else 0.0
+                yield _Choice(max(limiter.delay(lane, now.mono), portfolio_s), item)
+
+    def _take(self, item: Waiting | None, now: Moment) -> Outgoing | None:
+        """Number and stamp what leaves now. From here to the socket nothing may come between."""
+        if item is None:
+            self._line.limiter.take(Lane.SESSION, now.mono)
+            return self.session.next_outgoing(now)
+        self._line.outbox.pop(item)
+        request = self._owner.departing(item, now)
+        if request is None:
+            return None
+        self._line.limiter.take(_LANES[item.kind], now.mono)
+        msg_type, body = requests.encode(request, self._line.credentials.portfolio_id, now)
+        outgoing = self.session.send(msg_type, body, now)
+        self._numbers[outgoing.sequence_number] = request
+        if len(self._numbers) > NUMBERS_REMEMBERED_MAX:
+            self._numbers.popitem(last=False)
+        self._owner.left(request, self._line.name, now)
+        return outgoing
+
+    def _logon(self, now: Moment) -> Outgoing:
+        self._line.limiter.take(Lane.SESSION, now.mono)
+        body = logon_body(self._line.credentials, self.session.stamp(now), self._line.drop_copy)
+        return self.session.logon(body, now)
+
+    async def _put(self, stream: trio.abc.Stream, outgoing: Outgoing | None) -> None:
+        if outgoing is None:
+            return
+        began = self._clock()
+        try:
+            await stream.send_all(outgoing.data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._deliver(self.session.end_of_stream(self._clock()), self._clock())
+            self._scope.cancel()
+            return
+        now = self._clock()
+        if now.mono - began.mono > WRITE_BLOCKED_S:
+            self._line.limiter.spend(now.mono)
+
+    async def _read(self, stream: trio.abc.Stream) -> None:
+        while self._ended is None:
+            try:
+                received = await stream.receive_some(READ_BYTES_MAX)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                received = b""
+            now = self._clock()
+            events = self.session.receive(bytes(received), now) if received else self.session.end_of_stream(now)
+            self._deliver(events, now)
+
+    async def _tick(self) -> None:
+        while self._ended is None:
+            self._to_tick = trio.Event()
+            with trio.move_on_after(max(self.session.next_tick() - self._clock().mono, 0.0)):
+                await self._to_tick.wait()
+            now = self._clock()
+            self._deliver(self.session.tick(now), now)
+
+    def _deliver(self, events: list[Event], now: Moment) -> None:
+        for event in events:
+            self._tell(event, now)
+        self.wake()
+
+    def _tell(self, event: Event, now: Moment) -> None:
+        name = self._line.name
+        match event:
+            case LoggedOn():
+                self._owner.link_up(name, now)
+            case Received(message=message):
+                self._hear(reports.facts(message), now)
+            case Rejected():
+                refused = reports.rejected(event.ref_sequence_number, event.reason, event.text)
+                self._hear(refused, now)
+            case Gap(expected=expected, received=received):
+                _log.warning("gap", session=name, expected=expected, received=received)
+                self._owner.missed(name)
+            case GarbledReceived(garbled=garbled, total=total):
+                _log.warning("garbled", session=name, why=garbled.reason.value, size_bytes=garbled.size, total=total)
+            case Ended():
+                self._ended = event
+                self._scope.deadline = now.mono + FAREWELL_S
+
+    def _hear(self, word: Report | CancelRefused | RequestRejected | Unreadable, now: Moment) -> None:
+        name = self._line.name
+        match word:
+            case RequestRejected():
+                self._owner.rejected(self._numbers.pop(word.sequence_number, None), word, name, now)
+            case Unreadable():
+                _log.error("unreadable", session=name, msg_type=word.msg_type, text=word.text)
+            case _:
+                self._owner.heard(word, name, now)
+
+
+async def _close(stream: trio.abc.Stream) -> None:
+    """Close in order if that is quick, by force if not; also when we are being cancelled."""
+    with trio.move_on_after(CLOSE_S, shield=True):
+        with suppress(trio.BrokenResourceError):  # the peer was faster; our side is closed all the same
+            await stream.aclose()

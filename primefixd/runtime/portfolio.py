@@ -1,0 +1,428 @@
+"""One portfolio: where what clients ask and what the venue says meet. The only class that knows both orders and links.
+
+Everything is decided synchronously, between two awaits, so that no other task sees half of a change (house rule 7). The
+rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `cancels` follows cancellations.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import islice
+
+import structlog
+import trio
+from attrs import frozen
+
+from primefixd.clock import Moment
+from primefixd.dispatch.calendar import Schedule, window_after
+from primefixd.dispatch.limiter import Window
+from primefixd.dispatch.outbox import Waiting
+from primefixd.orders.ledger import Judgement, Ledger
+from primefixd.orders.model import (
+    CancelRefused,
+    Order,
+    RejectReason,
+    Report,
+    Request,
+    RequestKind,
+    RequestRejected,
+    Side,
+    Status,
+    Submission,
+)
+from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
+from primefixd.prime import strategies
+from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
+from primefixd.runtime.cancels import Cancels
+from primefixd.runtime.feed import Body, Feed
+from primefixd.runtime.ports import Ports
+from primefixd.runtime.sessions import Sessions
+from primefixd.runtime.settings import PortfolioSettings, VenueSettings
+from primefixd.runtime.views import PortfolioChanged, PortfolioState, PortfolioView, SessionChanged, SessionView
+
+TTL_MS = 5_000  # how long an order may wait to be sent unless its client says otherwise (contract.md, order.submit)
+STOP_ACK_S = 3.0  # at a stop, for orders on the wire to be acknowledged; then they are in doubt
+STOP_LOGOUT_S = 8.0  # at a stop, for sessions to log out; then they are cut off
+
+_LOUD = (OrderInDoubt, Contradicted, FillGap)
+_log = structlog.get_logger()
+
+
+@frozen(kw_only=True)
+class Shared:
+    """What all portfolios of a daemon share. `accounts` maps portfolio ids (tag 1) to portfolios."""
+
+    feed: Feed
+    ports: Ports
+    venue: VenueSettings
+    schedule: Schedule
+    quiet_ask_s: float
+    accounts: "dict[str, Portfolio]"
+
+
+class Portfolio:
+    """The orders and sessions of one Prime portfolio."""
+
+    def __init__(self, settings: PortfolioSettings, shared: Shared) -> None:
+        self.name = settings.name
+        self._shared = shared
+        self._feed, self._clock = shared.feed, shared.ports.clock
+        self._ledger = Ledger()
+        self._sessions = Sessions(settings, self, shared.venue, shared.ports)
+        self._cancels = Cancels(self._ledger, self._sessions, shared.ports.new_id)
+        self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
+        self._stopping = False
+        self._moved = trio.Event()
+        self._settled = trio.Event()
+        shared.accounts[settings.portfolio_id] = self
+
+    # Running
+
+    async def run(self) -> None:
+        """Keep the sessions alive and the deadlines, until `stop` has logged all of them out."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_time)
+            await self._sessions.run()
+            nursery.cancel_scope.cancel()
+
+    async def stop(self) -> None:
+        """End what queues, wait for what is on the wire, log out; bounded by STOP_ACK_S and STOP_LOGOUT_S seconds."""
+        self._stopping = True
+        now = self._clock()
+        for order in self._ledger.live():
+            if order.status is Status.QUEUED:
+                self._withdraw(order)
+                self._end(order, "stopping", now)
+        self._publish([PortfolioChanged(self.view())], now)
+        with trio.move_on_after(STOP_ACK_S):
+            while any(order.status is Status.SENT and not order.in_doubt for order in self._ledger.live()):
+                self._settled = trio.Event()
+                await self._settled.wait()
+        self._sessions.stop()
+
+    async def _keep_time(self) -> None:
+        """Orders that waited past their deadline end; silent immediate orders are asked about."""
+        quiet_ask_s = self._shared.quiet_ask_s
+        while True:
+            self._moved = trio.Event()
+            now = self._clock()
+            for item in self._sessions.expired(now):
+                self._expire(item, now)
+            for order in self._ledger.quiet(now.mono, quiet_ask_s):
+                self._ask(order)
+            due = min(self._sessions.next_deadline(), self._ledger.next_quiet(quiet_ask_s))
+            with trio.move_on_after(max(due - now.mono, 0.0)):
+                await self._moved.wait()
+
+    # What clients ask
+
+    async def submit(self, submission: Submission, client: str) -> Submitted | Refused:
+        """Accept an order, or say why not. Accepted means queued to leave, and told as an event."""
+        now = self._clock()
+        key = submission.client_order_id or self._shared.ports.new_id(now)
+        if self._ledger.used(key):
+            return self._repeated(key, submission)
+        refused = self._refusal(submission, now)
+        if refused is not None:
+            return refused
+        session = self._route(submission.terms.product_id, submission.session)
+        if session is None:
+            return self._no_session(submission.session)
+        order = Order(
+            client_order_id=key,
+            portfolio=self.name,
+            session=session,
+            terms=submission.terms,
+            client=client,
+            pinned=submission.session is not None,
+            deadline=_deadline(submission, now),
+            accepted_cursor=self._feed.next,
+            created_at=now.utc,
+            updated_at=now.utc,
+        )
+        if not self._queue(order, now):
+            return self._busy(session)
+        self._publish([self._ledger.open(order)], now)
+        warnings = () if submission.client_order_id else ("without a client_order_id a lost reply cannot be retried",)
+        return Submitted(order=order, cursor=order.accepted_cursor, warnings=warnings)
+
+    async def cancel(
+        self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
+    ) -> Cancelling | Refused:
+        """Cancel an order. Never refused for rate, queue or a lost link: it is kept, and goes first."""
+        now = self._clock()
+        order = self.find(client_order_id=client_order_id, order_id=order_id)
+        if order is None:
+            what = client_order_id or order_id
+            return Refused(
+                reason=Reason.UNKNOWN_ORDER, message=f"There is no order {what} in {self.name}; list orders."
+            )
+        if order.final:
+            return _final(order)
+        if order.status is Status.QUEUED:
+            self._withdraw(order)
+            ended = self._ledger.end(order.client_order_id, Status.CANCELLED, now)
+            self._publish([ended], now)
+            return Cancelling(order=ended.order, cursor=self._feed.newest)
+        self._publish(self._cancels.want(order, client, now), now)
+        return Cancelling(order=self._ledger.get(order.client_order_id) or order, cursor=self._feed.newest)
+
+    async def cancel_all(self, *, product_id: str | None, side: Side | None, client: str) -> int:
+        """Cancel every order that is not final, of one product or side if told; returns how many."""
+        chosen = [
+            order.client_order_id
+            for order in self._ledger.live()
+            if product_id in (None, order.terms.product_id) and side in (None, order.terms.side)
+        ]
+        for key in chosen:
+            await self.cancel(client_order_id=key, client=client)
+        return len(chosen)
+
+    def find(self, *, client_order_id: str | None = None, order_id: str | None = None) -> Order | None:
+        """The order by our id or the venue's."""
+        if client_order_id is not None:
+            return self._ledger.get(client_order_id)
+        return self._ledger.by_order_id(order_id or "")
+
+    def orders(self, *, open_only: bool, product_id: str | None, limit: int, after: str | None) -> Page:
+        """Up to `limit` orders, oldest first, those accepted later than `after` (a client_order_id) if given."""
+        start = self._ledger.get(after) if after is not None else None
+        floor = start.accepted_cursor if start else 0
+        source: Iterable[Order] = self._ledger.live() if open_only else self._ledger.kept()
+        chosen = (
+            order for order in source if order.accepted_cursor > floor and product_id in (None, order.terms.product_id)
+        )
+        found = tuple(islice(chosen, limit + 1))
+        more = len(found) > limit
+        return Page(orders=found[:limit], next=found[limit - 1].client_order_id if more else None)
+
+    # What is seen of it
+
+    def sessions(self) -> tuple[SessionView, ...]:
+        return self._sessions.views()
+
+    def view(self) -> PortfolioView:
+        """This portfolio as an operator sees it."""
+        now = self._clock()
+        live = self._ledger.live()
+        return PortfolioView(
+            name=self.name,
+            state=PortfolioState.DRAINING if self._stopping else PortfolioState.OPEN,
+            halted=False,
+            open_orders=len(live),
+            in_doubt=sum(order.in_doubt for order in live),
+            unreconciled=0,
+            order_budget=self._order_window.left(now.mono),
+            next_window=window_after(self._shared.schedule, now.utc).start,
+        )
+
+    # What links ask and tell (runtime.link.Owner, runtime.supervisor.SupervisorOwner)
+
+    def order_delay(self, now: float) -> float:
+        return self._order_window.delay(now)
+
+    def departing(self, item: Waiting, now: Moment) -> Request | None:
+        order = self._ledger.get(item.key)
+        if order is None:
+            return None
+        match item.kind:
+            case RequestKind.NEW_ORDER:
+                if order.status is not Status.QUEUED:
+                    return None
+                if item.deadline is not None and item.deadline <= now.mono:
+                    self._expire(item, now)
+                    return None
+            case RequestKind.CANCEL:
+                if order.final or order.order_id is None or item.key not in self._cancels:
+                    return None
+            case _:
+                if order.order_id is None:
+                    return None
+        return Request(kind=item.kind, request_id=item.request_id, order=order)
+
+    def left(self, request: Request, session: str, now: Moment) -> None:
+        key = request.order.client_order_id
+        match request.kind:
+            case RequestKind.NEW_ORDER:
+                self._order_window.take(now.mono)
+                self._publish([self._ledger.sent(key, session, now)], now)
+            case RequestKind.CANCEL:
+                self._publish([self._cancels.left(request, session, now)], now)
+            case _:
+                self._ledger.asked(key)
+
+    def heard(self, word: Report | CancelRefused, session: str, now: Moment) -> None:
+        if isinstance(word, CancelRefused):
+            self._cancel_refused(word, session, now)
+            return
+        portfolio = self._shared.accounts.get(word.account or "", self)
+        portfolio.reported(word, session, now)
+
+    def reported(self, report: Report, session: str, now: Moment) -> None:
+        """The venue reports on an order of this portfolio's account, on whichever session (order-rules.md 2)."""
+        judgement = self._ledger.report(report, session, now)
+        self._follow(judgement, now)
+        order = judgement.order
+        if order is None:
+            return
+        if report.reject_reason is RejectReason.RATE_LIMITED:
+            self._sessions.pause(order.session, now)
+        self._publish(self._cancels.reported(order, now), now)
+        self._settled.set()
+        self._moved.set()
+
+    def rejected(self, request: Request | None, word: RequestRejected, session: str, now: Moment) -> None:
+        _log.warning("request_rejected", session=session, number=word.sequence_number, text=word.text)
+        if word.rate_limited:
+            self._sessions.pause(session, now)
+        order = self._ledger.get(request.order.client_order_id) if request else None
+        if request is None or order is None or order.final:
+            return
+        match request.kind:
+            case RequestKind.NEW_ORDER if order.acknowledged_at is None:
+                reason = RejectReason.RATE_LIMITED if word.rate_limited else RejectReason.OTHER
+                self._end(order, reason.value, now, word.text)
+            case RequestKind.CANCEL:
+                self._publish(self._cancels.again(order, word.text, now), now)
+            case _:
+                self._ask(order)
+
+    def link_up(self, session: str, now: Moment) -> None:
+        self._sessions.logged_on(session, now)
+        self._ask_about(session)
+        self._publish(self._cancels.place_all(now), now)
+
+    def link_down(self, session: str, now: Moment) -> None:
+        """Settle what the dead link leaves: in doubt first, then the queue moves on (order-rules.md 12 and 21)."""
+        self._publish(self._ledger.link_lost(session, now), now)
+        self._cancels.link_lost(session)
+        for item in self._sessions.outbox(session).drain():
+            if item.kind is RequestKind.NEW_ORDER:
+                self._move_on(item, session, now)
+        self._publish(self._cancels.place_all(now), now)
+        self._ask_about(session)
+        self._settled.set()
+
+    def missed(self, session: str) -> None:
+        self._ask_about(session)
+
+    def session_changed(self, session: SessionView, now: Moment) -> None:
+        self._publish([SessionChanged(session)], now)
+
+    # Inside
+
+    def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
+        if self._stopping:
+            return Refused(reason=Reason.CLOSED, message="The daemon is stopping; submit again when it is back.")
+        problem = strategies.problem(submission.terms)
+        if problem is not None:
+            return Refused(reason=Reason.INVALID, field=problem.field, message=problem.what)
+        if submission.session is not None and submission.session not in self._sessions.trading:
+            known = ", ".join(self._sessions.trading)
+            return Refused(reason=Reason.INVALID, field="session", message=f"must be one of {known}")
+        if _deadline(submission, now) <= now.utc:
+            return Refused(reason=Reason.EXPIRED, message="The deadline has passed already; give a later one.")
+        return None
+
+    def _repeated(self, key: str, submission: Submission) -> Submitted | Refused:
+        order = self._ledger.get(key)
+        if order is not None and order.terms == submission.terms:
+            return Submitted(order=order, cursor=order.accepted_cursor, duplicate=True)
+        message = f"client_order_id {key} was used before for another order; use a new one for a new order."
+        return Refused(reason=Reason.DUPLICATE, message=message, order=order)
+
+    def _no_session(self, pin: str | None) -> Refused:
+        if self._sessions.any_active(pin):
+            message = "This machine's clock is off by 4 s or more; set the clock right, then submit again."
+            return Refused(reason=Reason.CLOSED, message=message)
+        what = f"{pin} is not" if pin else f"No session of {self.name} is"
+        retry_at = self._sessions.next_attempt_at(pin)
+        return Refused(reason=Reason.NO_SESSION, message=f"{what} logged on; submit again later.", retry_at=retry_at)
+
+    def _busy(self, session: str) -> Refused:
+        message = f"The queue of {session} is full; submit again later, or more slowly."
+        return Refused(reason=Reason.BUSY, message=message, retry_after_ms=1000)
+
+    def _route(self, product_id: str, pin: str | None) -> str | None:
+        idle = not any(order.terms.product_id == product_id for order in self._ledger.live())
+        return self._sessions.route(product_id, pin, idle)
+
+    def _queue(self, order: Order, now: Moment) -> bool:
+        """Put a new order into its session's queue; False if that is full."""
+        deadline = now.mono + (order.deadline - now.utc).total_seconds() if order.deadline else None
+        item = Waiting(
+            kind=RequestKind.NEW_ORDER,
+            client=order.client,
+            key=order.client_order_id,
+            deadline=deadline,
+            request_id=order.client_order_id,
+        )
+        return self._put(order.session or "", item)
+
+    def _put(self, session: str, item: Waiting) -> bool:
+        self._moved.set()
+        return self._sessions.put(session, item)
+
+    def _move_on(self, item: Waiting, dead: str, now: Moment) -> None:
+        """An order that queued on a dead link goes to another session, or waits for this one (order-rules.md 21)."""
+        order = self._ledger.get(item.key)
+        if order is None or order.status is not Status.QUEUED:
+            return
+        target = None if order.pinned else self._route(order.terms.product_id, None)
+        if target is not None and self._put(target, item):
+            self._publish([self._ledger.moved(item.key, target, now)], now)
+        else:
+            self._put(dead, item)
+
+    def _withdraw(self, order: Order) -> None:
+        self._sessions.outbox(order.session or "").withdraw(order.client_order_id, RequestKind.NEW_ORDER)
+
+    def _expire(self, item: Waiting, now: Moment) -> None:
+        order = self._ledger.get(item.key)
+        if order is not None and order.status is Status.QUEUED:
+            self._end(order, "expired", now)
+
+    def _end(self, order: Order, reason: str, now: Moment, text: str | None = None) -> None:
+        self._publish([self._ledger.end(order.client_order_id, Status.REJECTED, now, reason, text)], now)
+        self._settled.set()
+
+    def _cancel_refused(self, word: CancelRefused, session: str, now: Moment) -> None:
+        order = self._ledger.cancelling(word)
+        if order is None or order.final:
+            return
+        if word.rate_limited:
+            self._sessions.pause(session, now)
+        self._publish(self._cancels.refused(order, word, now), now)
+        self._ask(order)
+
+    def _ask_about(self, session: str) -> None:
+        """Ask for the state of every order that lives on `session`, if its OrderID is known (order-rules.md 12)."""
+        for order in self._ledger.live():
+            if order.session == session:
+                self._ask(order)
+
+    def _ask(self, order: Order) -> None:
+        carrier = self._sessions.carrier(order.session) if order.order_id is not None else None
+        if carrier is not None:
+            key = order.client_order_id
+            self._put(carrier, Waiting(kind=RequestKind.STATUS, client="", key=key, deadline=None, request_id=key))
+
+    def _follow(self, judgement: Judgement, now: Moment) -> None:
+        self._publish(judgement.changes, now)
+        if judgement.ask and judgement.order is not None:
+            self._ask(judgement.order)
+
+    def _publish(self, changes: Iterable[Body], now: Moment) -> None:
+        for change in changes:
+            if isinstance(change, _LOUD):
+                _log.error(type(change).__name__, portfolio=self.name, client_order_id=change.order.client_order_id)
+            self._feed.publish(change, self.name, now)
+
+
+def _deadline(submission: Submission, now: Moment) -> datetime:
+    ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
+    return submission.deadline or now.utc + ttl
+
+
+def _final(order: Order) -> Refused:
+    message = f"Order {order.client_order_id} is {order.status} already; there is nothing to cancel."
+    return Refused(reason=Reason.NOT_CANCELLABLE, message=message, order=order)

@@ -1,0 +1,118 @@
+"""The sessions of one portfolio as a whole: which is up, which carries what, and what they all do at a stop."""
+
+import math
+from datetime import datetime
+
+import structlog
+import trio
+from attrs import evolve
+
+from primefixd.clock import Clock, Moment
+from primefixd.dispatch.limiter import SessionLimiter
+from primefixd.dispatch.outbox import Outbox, Waiting
+from primefixd.dispatch.router import Candidate, Router
+from primefixd.prime.logon import Credentials
+from primefixd.runtime.link import Line
+from primefixd.runtime.ports import Ports
+from primefixd.runtime.settings import PortfolioSettings, SessionRole, SessionSettings, VenueSettings
+from primefixd.runtime.supervisor import Supervisor, SupervisorOwner
+from primefixd.runtime.views import SessionView
+
+_log = structlog.get_logger()
+
+
+class Sessions:
+    """The supervisors of one portfolio by session name; new orders leave only on those with role `orders`."""
+
+    def __init__(self, settings: PortfolioSettings, owner: SupervisorOwner, venue: VenueSettings, ports: Ports) -> None:
+        self._clock: Clock = ports.clock
+        self._supervisors = {
+            each.name: Supervisor(_line(each, settings), owner, venue, ports) for each in settings.sessions
+        }
+        self.trading = [each.name for each in settings.sessions if each.role is SessionRole.ORDERS]
+        self._router = Router([each.name for each in settings.sessions], settings.spread)
+
+    async def run(self) -> None:
+        """Keep every session alive until `stop`."""
+        async with trio.open_nursery() as nursery:
+            for supervisor in self._supervisors.values():
+                nursery.start_soon(supervisor.run)
+
+    def stop(self) -> None:
+        """Log all of them out; `run` returns when they are gone."""
+        for supervisor in self._supervisors.values():
+            supervisor.stop()
+
+    def views(self) -> tuple[SessionView, ...]:
+        return tuple(supervisor.view() for supervisor in self._supervisors.values())
+
+    def logged_on(self, session: str, now: Moment) -> None:
+        self._supervisors[session].logged_on(now)
+
+    def any_active(self, pin: str | None) -> bool:
+        """Whether the pinned session, or any that trades, is logged on, whatever its clock says."""
+        return any(self._supervisors[name].active for name in ([pin] if pin else self.trading))
+
+    def next_attempt_at(self, pin: str | None) -> datetime | None:
+        """When the pinned session, or the first that trades, tries to log on again, if that is known."""
+        names = [pin] if pin else self.trading
+        return min((at for name in names if (at := self._supervisors[name].next_attempt_at) is not None), default=None)
+
+    def route(self, product_id: str, pin: str | None, idle: bool) -> str | None:
+        """The session for a new order, None if there is none; not one whose clock is off (order-rules.md 10, 21)."""
+        now = self._clock()
+        candidates = []
+        for name in self.trading:
+            supervisor = self._supervisors[name]
+            candidates.append(evolve(supervisor.candidate(now), up=supervisor.active and not supervisor.clock_is_off))
+        return self._router.route(product_id, candidates, pin, idle)
+
+    def carrier(self, preferred: str | None) -> str | None:
+        """The session for a cancel or status request; a drop copy only if nothing else is up."""
+        trading, others = self._candidates(True), self._candidates(False)
+        return self._router.carrier(preferred, trading) or self._router.carrier(preferred, others)
+
+    def put(self, session: str, item: Waiting) -> bool:
+        """Let `item` wait to leave on that session; False if its queue is full."""
+        supervisor = self._supervisors[session]
+        taken = supervisor.line.outbox.put(item)
+        supervisor.wake()
+        return taken
+
+    def outbox(self, session: str) -> Outbox:
+        return self._supervisors[session].line.outbox
+
+    def expired(self, now: Moment) -> list[Waiting]:
+        """What waited past its deadline, taken out of the queues."""
+        return [item for each in self._supervisors.values() for item in each.line.outbox.expired(now.mono)]
+
+    def next_deadline(self) -> float:
+        """The earliest deadline of anything that waits, in monotonic seconds; inf if nothing does."""
+        return min((each.line.outbox.next_deadline() for each in self._supervisors.values()), default=math.inf)
+
+    def pause(self, session: str | None, now: Moment) -> None:
+        """The venue said that we were too fast: nothing leaves on that session for a second (order-rules.md 9)."""
+        if session in self._supervisors:
+            _log.warning("rate_rejected", session=session)
+            self._supervisors[session].line.limiter.spend(now.mono)
+
+    def _candidates(self, trading: bool) -> list[Candidate]:
+        now = self._clock()
+        return [each.candidate(now) for name, each in self._supervisors.items() if (name in self.trading) is trading]
+
+
+def _line(session: SessionSettings, portfolio: PortfolioSettings) -> Line:
+    return Line(
+        name=session.name,
+        credentials=Credentials(
+            portfolio_id=portfolio.portfolio_id,
+            service_account_id=session.service_account_id,
+            api_key=session.api_key,
+            api_secret=session.api_secret,
+            passphrase=session.passphrase,
+        ),
+        drop_copy=session.role is SessionRole.DROP_COPY,
+        heartbeat_s=session.heartbeat_s,
+        limiter=SessionLimiter(portfolio.rate.messages_per_second, portfolio.rate.margin_ms / 1000),
+        outbox=Outbox(),
+    )

@@ -1,0 +1,240 @@
+"""Keeps one session alive: connect, run a link, wait, again; for ever, and without touching any other session.
+
+A refused Logon is retried no faster than every 30 s and said in words; everything else backs off exponentially with
+full jitter. A bug inside a link is logged and treated like a lost connection: the other sessions go on.
+"""
+
+import ssl
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+import trio
+from attrs import frozen
+
+from primefixd.clock import Moment
+from primefixd.dispatch.limiter import Lane
+from primefixd.dispatch.router import Candidate
+from primefixd.fix.events import Ended, EndReason
+from primefixd.fix.session import Resend, Role, Session, SessionSettings
+from primefixd.prime.venue import TARGET_COMP_ID
+from primefixd.runtime.link import Line, Link, Owner
+from primefixd.runtime.ports import Ports
+from primefixd.runtime.settings import SessionRole, VenueSettings
+from primefixd.runtime.views import SessionState, SessionView
+
+BACKOFF_FIRST_S = 0.5
+BACKOFF_MOST_S = 30.0
+REFUSED_WAIT_S = 30.0  # at least, after a refused Logon
+REFUSED_JITTER_S = 5.0  # added to it, so that seven refusals do not come back as one burst
+HEALTHY_S = 60.0  # a session that was up for so long starts its back-off anew
+CLOCK_REFUSE_S = 4.0  # from this offset no new order goes out: the venue rejects at 5 s (order-rules.md 10)
+
+_log = structlog.get_logger()
+
+
+class BackOff:
+    """How long to wait before the next attempt. `uniform` draws the jitter."""
+
+    def __init__(self, uniform: Callable[[float, float], float]) -> None:
+        self._uniform = uniform
+        self._failures = 0
+
+    def wait_s(self, up_s: float, refused: bool) -> float:
+        """Seconds to wait after an attempt that was up for `up_s` seconds."""
+        if up_s >= HEALTHY_S:
+            self._failures = 0
+        ceiling = min(BACKOFF_MOST_S, BACKOFF_FIRST_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        if refused:
+            return REFUSED_WAIT_S + self._uniform(0.0, REFUSED_JITTER_S)
+        return self._uniform(0.0, ceiling)
+
+
+@frozen
+class Attempt:
+    """How one attempt ended: in words, whether the Logon was refused, and how long the session was up (seconds)."""
+
+    error: str
+    refused: bool
+    up_s: float
+
+
+class SupervisorOwner(Owner, Protocol):
+    """The portfolio, as its supervisors see it."""
+
+    @property
+    def name(self) -> str:
+        """The portfolio's name."""
+
+    def session_changed(self, session: SessionView, now: Moment) -> None:
+        """The session's state is another now."""
+
+    def link_down(self, session: str, now: Moment) -> None:
+        """The link is gone; what was unanswered on it is for the portfolio to settle."""
+
+
+class Supervisor:
+    """One session of one portfolio, from start to stop."""
+
+    def __init__(self, line: Line, owner: SupervisorOwner, venue: VenueSettings, ports: Ports) -> None:
+        self.line = line
+        self._owner = owner
+        self._venue = venue
+        self._ports = ports
+        self._link: Link | None = None
+        self._state = SessionState.DOWN
+        self._since = ports.clock().utc
+        self._active_since: float | None = None
+        self._last_error: str | None = None
+        self._next_attempt_at: datetime | None = None
+        self._sent = self._received = 0  # on links that are gone
+        self._stopping = False
+        self._stop = trio.Event()
+
+    @property
+    def active(self) -> bool:
+        """Whether requests can leave on this session now."""
+        return self._state is SessionState.ACTIVE
+
+    @property
+    def clock_is_off(self) -> bool:
+        """Whether the venue's clock and ours are too far apart to send new orders (order-rules.md 10)."""
+        offset_s = self._link.session.clock_offset_s if self._link else None
+        return offset_s is not None and abs(offset_s) >= CLOCK_REFUSE_S
+
+    @property
+    def next_attempt_at(self) -> datetime | None:
+        return self._next_attempt_at
+
+    def candidate(self, now: Moment) -> Candidate:
+        """This session as the router sees it."""
+        budget = self.line.limiter.left(now.mono, Lane.OTHER)
+        return Candidate(self.line.name, self.active, len(self.line.outbox), budget)
+
+    def view(self) -> SessionView:
+        """This session as an operator sees it."""
+        session = self._link.session if self._link else None
+        return SessionView(
+            name=self.line.name,
+            portfolio=self._owner.name,
+            role=(SessionRole.DROP_COPY if self.line.drop_copy else SessionRole.ORDERS).value,
+            state=self._state,
+            since=self._since,
+            last_error=self._last_error,
+            next_attempt_at=self._next_attempt_at,
+            sent=self._sent + (session.sent if session else 0),
+            received=self._received + (session.received if session else 0),
+            queue=len(self.line.outbox),
+            budget=self.line.limiter.left(self._ports.clock().mono),
+            clock_offset_ms=_ms(session.clock_offset_s if session else None),
+            round_trip_ms=_ms(session.round_trip_s if session else None),
+        )
+
+    def wake(self) -> None:
+        """Something new may leave."""
+        if self._link is not None:
+            self._link.wake()
+
+    def logged_on(self, now: Moment) -> None:
+        """The venue accepted the Logon."""
+        self._active_since, self._last_error = now.mono, None
+        self._become(SessionState.ACTIVE)
+
+    def stop(self) -> None:
+        """Log out and do not come back; `run` returns."""
+        self._stopping = True
+        self._stop.set()
+        if self._link is not None:
+            self._become(SessionState.LOGGING_OUT)
+            self._link.log_out()
+
+    async def run(self) -> None:
+        """Attempt after attempt, until `stop`."""
+        back_off = BackOff(self._ports.uniform)
+        while not self._stopping:
+            attempt = await self._survive()
+            self._last_error = attempt.error
+            wait_s = back_off.wait_s(attempt.up_s, attempt.refused)
+            if not self._stopping:
+                self._next_attempt_at = self._ports.clock().later(wait_s).utc
+                _log.warning("session_down", session=self.line.name, error=attempt.error, retry_in_s=round(wait_s, 3))
+            self._become(SessionState.DOWN)
+            with trio.move_on_after(wait_s):
+                await self._stop.wait()
+            self._next_attempt_at = None
+
+    async def _survive(self) -> Attempt:
+        """One attempt, whatever happens in it."""
+        try:
+            return await self._attempt()
+        except Exception:
+            _log.exception("session_crashed", session=self.line.name)
+            return Attempt("an internal error ended the session; the log has the details", False, self._up_s())
+        finally:
+            self._link = None
+            self._active_since = None
+
+    async def _attempt(self) -> Attempt:
+        self._become(SessionState.CONNECTING)
+        where = f"{self._venue.host}:{self._venue.port}"
+        try:
+            stream = await self._ports.open_stream(self._venue)
+        except trio.TooSlowError:
+            return Attempt(f"{where} did not answer in time; check the network and the address", False, 0.0)
+        except (OSError, trio.BrokenResourceError) as error:
+            return Attempt(f"cannot connect to {where}: {_in_words(error)}", False, 0.0)
+        if self._stopping:
+            await trio.aclose_forcefully(stream)
+            return Attempt("stopped", False, 0.0)
+        ended = await self._converse(stream)
+        refused = ended.reason is EndReason.LOGON_REFUSED or self._active_since is None
+        text = f"logon refused: {ended.text}" if ended.reason is EndReason.LOGON_REFUSED else ended.text
+        return Attempt(text, refused, self._up_s())
+
+    async def _converse(self, stream: trio.abc.Stream) -> Ended:
+        settings = SessionSettings(
+            role=Role.INITIATOR,
+            sender_comp_id=self.line.credentials.service_account_id,
+            target_comp_id=TARGET_COMP_ID,
+            heartbeat_s=self.line.heartbeat_s,
+            resend=Resend.UNSUPPORTED,
+            sending_time_tolerance_s=None,
+        )
+        session = Session(settings)
+        self._link = Link(self.line, session, self._owner, self._ports)
+        self._become(SessionState.LOGGING_ON)
+        try:
+            return await self._link.run(stream)
+        finally:
+            self._sent += session.sent
+            self._received += session.received
+            self._link = None
+            self._become(SessionState.DOWN)
+            self._owner.link_down(self.line.name, self._ports.clock())
+
+    def _up_s(self) -> float:
+        return 0.0 if self._active_since is None else self._ports.clock().mono - self._active_since
+
+    def _become(self, state: SessionState) -> None:
+        if state is self._state:
+            return
+        now = self._ports.clock()
+        self._state, self._since = state, now.utc
+        _log.info("session_changed", session=self.line.name, state=state.value)
+        self._owner.session_changed(self.view(), now)
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 1)
+
+
+def _in_words(error: BaseException) -> str:
+    """What went wrong underneath: trio wraps the TLS library's own words, and several addresses into a group."""
+    cause = error.__cause__ or error
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"the server's certificate was not accepted ({cause.verify_message}); check venue.ca_file and venue.host"
+    return f"{cause}" or type(cause).__name__
