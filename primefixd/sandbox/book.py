@@ -1,0 +1,148 @@
+"""Everything the venue knows of orders: the book, the oracle of tests.
+
+It remembers and looks up; it decides nothing and forgets nothing. Orders are found by OrderID, and by ClOrdID,
+which is unique in a portfolio for a rolling 24 hours (prime-fix.md section 1, identifiers).
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from attrs import define, field
+
+from primefixd.clock import Moment
+from primefixd.sandbox.asks import NewOrder
+from primefixd.sandbox.values import AVERAGE_INCREMENT, BASE_INCREMENT, minus, product, quotient, total
+
+IDEMPOTENCY_S: Final = 24 * 3600.0
+ORDERS_MAX = 1_000_000  # past it new orders are rejected (103=3), since nothing may be forgotten
+
+
+class OrdStatus(StrEnum):
+    """The letters of tag 39 that this venue uses."""
+
+    NEW = "0"
+    PARTIALLY_FILLED = "1"
+    FILLED = "2"
+    CANCELLED = "4"
+    PENDING_CANCEL = "6"
+    REJECTED = "8"
+    PENDING_NEW = "A"
+    EXPIRED = "C"
+
+
+WORKING: Final = frozenset({OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED})
+FINAL: Final = frozenset({OrdStatus.FILLED, OrdStatus.CANCELLED, OrdStatus.REJECTED, OrdStatus.EXPIRED})
+
+
+@define
+class VenueFill:
+    """One execution. A bust takes it out of its order, a correction changes it; its ExecID stays."""
+
+    exec_id: str
+    quantity: Decimal
+    price: Decimal
+    commission: Decimal
+
+
+@define(eq=False, kw_only=True)
+class VenueOrder:
+    """One order. `service_account_id` is the session that entered it, `received` how often its ClOrdID came in."""
+
+    ask: NewOrder
+    order_id: str
+    portfolio_id: str
+    service_account_id: str
+    placed: Moment
+    status: OrdStatus = OrdStatus.PENDING_NEW
+    received: int = 1
+    turned_away: bool = False  # over the rate: it never reached the venue's order entry, so its ClOrdID is free
+    rested: bool = False  # stood on the book uncrossed, so it fills at its own price
+    fills: list[VenueFill] = field(factory=list)
+
+    @property
+    def working(self) -> bool:
+        return self.status in WORKING
+
+    @property
+    def filled(self) -> Decimal:
+        return total([fill.quantity for fill in self.fills])
+
+    @property
+    def value(self) -> Decimal:
+        """What the fills came to, in quote units, fees apart."""
+        return total([product(fill.quantity, fill.price) for fill in self.fills])
+
+    def leaves(self, price: Decimal) -> Decimal:
+        """Base units not yet filled; of an order sized in quote, what its rest buys at `price`."""
+        if self.ask.quantity is not None:
+            return max(minus(self.ask.quantity, self.filled), Decimal(0))
+        rest = max(minus(self.ask.cash or Decimal(0), self.value), Decimal(0))
+        return quotient(rest, price, BASE_INCREMENT)
+
+    def average(self) -> Decimal:
+        filled = self.filled
+        return quotient(self.value, filled, AVERAGE_INCREMENT) if filled else Decimal(0)
+
+
+class Book:
+    """All orders since the venue opened, those it rejected too."""
+
+    def __init__(self) -> None:
+        self._by_order_id: dict[str, VenueOrder] = {}
+        self._by_client_id: dict[tuple[str, str], VenueOrder] = {}
+        self._by_exec_id: dict[str, VenueOrder] = {}
+        self._working: dict[str, dict[str, VenueOrder]] = {}
+
+    def __iter__(self) -> Iterator[VenueOrder]:
+        return iter(self._by_order_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_order_id)
+
+    def add(self, order: VenueOrder) -> None:
+        """Keeps a new order. One that was turned away before under the same ClOrdID gives its place to it."""
+        key = (order.portfolio_id, order.ask.client_order_id)
+        former = self._by_client_id.get(key)
+        if former is not None and former.turned_away:
+            del self._by_order_id[former.order_id]
+            order.received += former.received
+        self._by_order_id[order.order_id] = order
+        self._by_client_id[key] = order
+
+    def taken(self, portfolio_id: str, client_order_id: str, now: Moment) -> VenueOrder | None:
+        """The order that makes another one with this ClOrdID a duplicate."""
+        order = self._by_client_id.get((portfolio_id, client_order_id))
+        if order is None or order.turned_away or now.mono - order.placed.mono >= IDEMPOTENCY_S:
+            return None
+        return order
+
+    def order(self, portfolio_id: str, order_id: str) -> VenueOrder | None:
+        order = self._by_order_id.get(order_id)
+        return order if order is not None and order.portfolio_id == portfolio_id else None
+
+    def named(self, client_order_id: str) -> VenueOrder | None:
+        """The newest order of any portfolio with this ClOrdID."""
+        found = [order for (_, client_id), order in self._by_client_id.items() if client_id == client_order_id]
+        return max(found, key=lambda order: order.placed.mono, default=None)
+
+    def filled_by(self, exec_id: str) -> VenueOrder | None:
+        return self._by_exec_id.get(exec_id)
+
+    def enter_fill(self, order: VenueOrder, fill: VenueFill) -> None:
+        order.fills.append(fill)
+        self._by_exec_id[fill.exec_id] = order
+
+    def move(self, order: VenueOrder, status: OrdStatus) -> None:
+        """Gives the order a status; the working ones are what `working` lists."""
+        order.status = status
+        working = self._working.setdefault(order.ask.product_id, {})
+        if status in WORKING:
+            working[order.order_id] = order
+        else:
+            working.pop(order.order_id, None)
+
+    def working(self, product_id: str) -> list[VenueOrder]:
+        """The open orders of a product, oldest first."""
+        return list(self._working.get(product_id, {}).values())
