@@ -41,7 +41,7 @@ from primefixd.prime.venue import (
 
 _NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _VAGUE = frozenset({None, RejectReason.BROKER_OPTION, RejectReason.EXCEEDS_LIMIT, RejectReason.OTHER})
-_RATE = re.compile(r"(?<![a-z])rates?(?![a-z])|rate.?limit|throttl", re.IGNORECASE)
+_RATE = re.compile(r"(?<![a-z])rate(?:s|limit[a-z]*)?(?![a-z])|throttl", re.IGNORECASE)
 _PLAIN_CANCEL_REASONS = frozenset({"too_late", "unknown_order", "already_pending"})
 _REJECTED, _TO_REPLACE, _BUSINESS_OTHER = "8", "2", "0"  # ExecType, CxlRejResponseTo, BusinessRejectReason
 _FEE_TAGS = (tags.MISC_FEE_CURR, tags.MISC_FEE_TYPE)

@@ -30,7 +30,8 @@ def problem(terms: Terms) -> Problem | None:
 
 
 def _given(terms: Terms, name: str) -> bool:
-    return getattr(terms, name) not in (None, False)
+    value = getattr(terms, name)
+    return value is not None and value is not False  # by identity: an amount of 0 was given, and is judged apart
 
 
 def _size(terms: Terms) -> Problem | None:
