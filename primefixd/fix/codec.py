@@ -1,11 +1,12 @@
 """FIX 4.2 on the wire: fields to bytes, and any bytes to messages.
 
-Decoding never raises and never waits for more than one message: what is not a message is skipped and told as `Garbled`,
-and the next good message is still found. FIX 4.2 calls a message garbled unless 8, 9 and 35 are its first three fields,
-BodyLength counts right and CheckSum, last, is right. One rule is added, since BodyLength may lie and would swallow the
-messages behind it: between 9 and 10 there are whole fields only, and none of 8, 9, 10 again. It is applied to the part
-of a message that has arrived, so a lie is known at the header of the next message, and however a stream is cut the same
-messages come out. This module knows no session: numbers, CompIDs and times are not its concern.
+Decoding never raises and never waits for more than one message: what is not a message is skipped and told as
+`Garbled`, and the next good message is still found. FIX 4.2 calls a message garbled unless 8, 9 and 35 are its first
+three fields, BodyLength counts right and CheckSum, last, is right. One rule is added, since BodyLength may lie and
+would swallow the messages behind it: between 9 and 10 there are whole fields only, and none of 8, 9, 10 again. It is
+applied to the part of a message that has arrived, so a lie is known at the header of the next message, and however a
+stream is cut the same messages come out. This module knows no session: numbers, CompIDs and times are not its
+concern.
 """
 
 import re

@@ -1,7 +1,7 @@
 """FIX 4.2 as numbers and letters: tags, message types, the names of both, and which tags carry raw data.
 
-Constants exist for what this project sends or reads; `NAMES` is the whole FIX 4.2 dictionary, for people. A venue's own
-tags never stand here: they belong to its dialect.
+Constants exist for what this project sends or reads; `NAMES` is the whole FIX 4.2 dictionary, for people. A venue's
+own tags never stand here: they belong to its dialect.
 """
 
 from collections.abc import Mapping
