@@ -249,6 +249,7 @@ def test_several_unreadable_fields_are_all_named_once() -> None:
         ("136=x|137=1|138=USD|139=14|", [("1", "USD", "financing")], ("fees",)),
         ("136=2|137=x|138=USD|139=7|137=2|138=USD|139=14|", [("2", "USD", "financing")], ("fees",)),
         ("136=1|138=USD|139=7|", [], ("fees",)),
+        ("136=9|137=x|139=7|", [], ("fees",)),
     ],
 )
 def test_fees(group: str, fees: list[tuple[str, str | None, str]], unreadable: tuple[str, ...]) -> None:
