@@ -91,9 +91,9 @@ def matching(pattern: str, must: str) -> Check:
     return Check(must, lambda text: regex.fullmatch(text) is not None)
 
 
-def shown(text: str) -> str:
+def shown(text: str, chars_max: int = SHOWN_MAX_CHARS) -> str:
     """A peer's own text, made safe to repeat: escaped where it does not print, cut where it is long."""
-    cut = text if len(text) <= SHOWN_MAX_CHARS else text[:SHOWN_MAX_CHARS] + "…"
+    cut = text if len(text) <= chars_max else text[:chars_max] + "…"
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in cut)
 
 
@@ -139,10 +139,10 @@ def _integer(text: str) -> int | Unread:
 # Plain values to classes
 
 
-def structure(value: object, cls: type[T]) -> T:
+def structure(value: object, cls: type[T], converter: Converter | None = None) -> T:
     """An instance of the attrs class `cls` made of `value`; raises Invalid with all problems, each with its path."""
     try:
-        return CONVERTER.structure(value, cls)
+        return (converter or CONVERTER).structure(value, cls)
     except Wrong as error:
         raise Invalid([Problem((), str(error))]) from None
 
@@ -343,7 +343,8 @@ def _is(*origins: Any) -> Callable[[Any], bool]:
     return lambda cls: get_origin(cls) in origins
 
 
-def _converter() -> Converter:
+def make_converter() -> Converter:
+    """A converter of its own for a caller that has types of its own; its hooks raise Wrong or Invalid."""
     made = Converter(forbid_extra_keys=True, detailed_validation=True)
     exact: dict[Any, Any] = {
         str: _text, StrEnum: _member, int: _whole, float: _number, bool: _truth, Decimal: _decimal, datetime: _time
@@ -362,4 +363,4 @@ def _converter() -> Converter:
     return made
 
 
-CONVERTER = _converter()
+CONVERTER = make_converter()

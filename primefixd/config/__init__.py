@@ -1,0 +1,8 @@
+"""The configuration file: YAML into the settings of each layer, every mistake told at once by file, line and key.
+
+`load` is all that others need. Nothing here opens a port or reads a clock.
+"""
+
+from primefixd.config.loading import ConfigError, Loaded, RestSettings, Settings, load
+
+__all__ = ["ConfigError", "Loaded", "RestSettings", "Settings", "load"]

@@ -1,0 +1,260 @@
+"""From a file to Settings, or to everything that is wrong with it, sorted by line.
+
+`run`, `check` and `sandbox` read the same file through `load`. Relative paths in the file start from its own folder.
+"""
+
+import os
+import ssl
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from attrs import evolve, field, frozen
+from cattrs import Converter
+
+from primefixd.config.credentials import PATH_SHOWN_MAX_CHARS, Sources, why
+from primefixd.config.document import Document, Unreadable, read
+from primefixd.config.rules import SECRETS, problems, warnings, window_times
+from primefixd.control.settings import ClientSettings, ControlSettings, Right
+from primefixd.dispatch.calendar import Schedule
+from primefixd.runtime.settings import PortfolioSettings, VenueSettings
+from primefixd.secret import Secret
+from primefixd.strict import Invalid, Problem, Wrong, make_converter, shown, structure
+from primefixd.strict import Path as Steps
+
+CONFIG_MAX_BYTES = 262_144  # a larger file is not a configuration; reading it as YAML would take seconds
+
+
+@frozen(kw_only=True)
+class RestSettings:
+    """The venue's REST interface, which settles what FIX cannot; not used by this version yet."""
+
+    url: str
+
+
+@frozen(kw_only=True)
+class Settings:
+    """Everything that the daemon is set up with (contract.md section 2)."""
+
+    venue: VenueSettings
+    control: ControlSettings
+    state_dir: Path
+    rest: RestSettings | None
+    retention_days: int
+    quiet_ask_s: float
+    schedule: Schedule
+    portfolios: tuple[PortfolioSettings, ...]
+
+
+@frozen
+class Loaded:
+    """`warnings` read `FILE:LINE: KEY: what is likely not meant`."""
+
+    settings: Settings
+    warnings: tuple[str, ...]
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; `problems` read `FILE:LINE: KEY: what is wrong and what to do`, by line."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+# The file as it is written, where that differs from the settings made of it
+
+
+@frozen(kw_only=True)
+class _Client:
+    name: str
+    token: Secret | None = None
+    uid: int | None = None
+    portfolios: Literal["*"] | frozenset[str]
+    may: frozenset[Right]
+
+
+@frozen(kw_only=True)
+class _Control:
+    listen: tuple[str, ...] = ControlSettings().listen
+    origins: tuple[str, ...] = ()
+    clients: tuple[_Client, ...] = ()
+
+
+@frozen(kw_only=True)
+class _Schedule:
+    zone: str = "America/New_York"
+    window: str = "17:00-17:05"
+    days: Literal["all"] = "all"
+
+
+@frozen(kw_only=True)
+class _File:
+    venue: VenueSettings
+    control: _Control = _Control()
+    state_dir: str | None = None
+    rest: RestSettings | None = None
+    retention_days: int = 7
+    quiet_ask_s: float = 2.0
+    schedule: _Schedule = _Schedule()
+    portfolios: tuple[PortfolioSettings, ...]
+
+
+@frozen
+class _Found:
+    """What was found so far: the document, and notes on it by path."""
+
+    document: Document
+    problems: list[Problem] = field(factory=list)
+    warnings: list[Problem] = field(factory=list)
+
+
+def load(path: Path, credentials_dir: Path | None, env: Mapping[str, str], *, ca_file_required: bool = True) -> Loaded:
+    """The settings in the file at `path`; raises ConfigError with every problem that it has, and nothing else.
+
+    `credentials_dir` None means $CREDENTIALS_DIRECTORY of `env`. The sandbox venue, which writes an absent `ca_file`
+    itself, does not require it.
+    """
+    try:
+        text, exposed = _text(path)
+        found = _Found(read(text))
+    except Unreadable as error:
+        raise ConfigError((f"{path}:{error.line}: file: {error.what}",)) from None
+    _take_secrets(found, _sources(path, credentials_dir, env, exposed))
+    file = _structured(found)
+    found.problems.extend(_ca_file(found.document, path.parent, ca_file_required))
+    told = _lines(path, found.document, found.problems)
+    if file is None or told:
+        raise ConfigError(told)
+    found.warnings.extend(warnings(found.document))
+    return Loaded(_settings(file, path.parent, env), _lines(path, found.document, found.warnings))
+
+
+def _text(path: Path) -> tuple[str, bool]:
+    """The file's text, and whether every user of the machine can read it."""
+    try:
+        with path.open("rb") as file:
+            exposed = bool(os.fstat(file.fileno()).st_mode & stat.S_IROTH)
+            content = file.read(CONFIG_MAX_BYTES + 1)
+        if len(content) > CONFIG_MAX_BYTES:
+            raise Unreadable(1, f"is larger than {CONFIG_MAX_BYTES} bytes, which no configuration needs")
+        return content.decode(), exposed
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise Unreadable(line, "is not UTF-8 text here; save it as UTF-8") from None
+    except (OSError, ValueError) as error:
+        raise Unreadable(1, f"cannot be read: {why(error)}; give the right path and permissions") from None
+
+
+def _sources(path: Path, credentials_dir: Path | None, env: Mapping[str, str], exposed: bool) -> Sources:
+    told = env.get("CREDENTIALS_DIRECTORY")
+    directory = credentials_dir or (Path(told) if told else None)
+    return Sources(directory=directory, env=env, base=path.parent, exposed=exposed)
+
+
+def _take_secrets(found: _Found, sources: Sources) -> None:
+    """Put each secret in the place of what tells of it; one that cannot be had leaves a stand-in, and a problem."""
+    for pattern in SECRETS:
+        for path, source in list(found.document.found(pattern, object)):
+            if source is None:
+                continue
+            secret: object = _MISSED
+            try:
+                taken = sources.read(source)
+                secret = taken.secret
+                if taken.warning:
+                    found.warnings.append(Problem(path, taken.warning))
+            except Wrong as error:
+                found.problems.append(Problem(path, str(error)))
+            _put(found.document.tree, path, secret)
+
+
+class _Missed:
+    """Stands where a secret could not be had, so that it is complained of once and compared with nothing."""
+
+
+_MISSED = _Missed()
+
+
+def _put(tree: Any, path: Steps, value: object) -> None:
+    for step in path[:-1]:
+        tree = tree[step]
+    tree[path[-1]] = value
+
+
+def _structured(found: _Found) -> _File | None:
+    """The file's classes if its types are right; what the rules say is added for everything that has its type."""
+    file, wrong = None, []
+    try:
+        file = structure(found.document.tree, _File, _CONVERTER)
+    except Invalid as error:
+        wrong = list(error.problems)
+    told = {problem.path for problem in wrong}
+    broken = [problem for problem in problems(found.document) if problem.path not in told]
+    found.problems.extend([*found.document.problems, *wrong, *broken])
+    return file
+
+
+def _converter() -> Converter:
+    made = make_converter()
+    made.register_structure_hook(Secret, _secret)
+    return made
+
+
+def _secret(value: object, _: object) -> Secret | _Missed:
+    if isinstance(value, Secret | _Missed):
+        return value
+    raise Wrong("must be a secret such as {credential: NAME}")
+
+
+_CONVERTER = _converter()
+
+
+def _ca_file(document: Document, base: Path, required: bool) -> Iterator[Problem]:
+    for steps, name in document.found("venue.ca_file", str):
+        path = base / name
+        try:
+            if required or path.exists():
+                ssl.create_default_context(cafile=str(path))
+        except ssl.SSLError:
+            yield Problem(steps, "names a file without a certificate in PEM form; fetch one or use null")
+        except (OSError, ValueError) as error:
+            place = shown(str(path), PATH_SHOWN_MAX_CHARS)
+            yield Problem(steps, f"names {place}, which cannot be read: {why(error)}")
+
+
+def _lines(path: Path, document: Document, found: list[Problem]) -> tuple[str, ...]:
+    placed = sorted((document.line(problem.path), problem.field or "file", problem.what) for problem in found)
+    return tuple(dict.fromkeys(f"{path}:{line}: {key}: {what}" for line, key, what in placed))
+
+
+def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
+    ca_file = str(base / file.venue.ca_file) if file.venue.ca_file else None
+    clients = tuple(
+        ClientSettings(
+            name=client.name,
+            token=client.token,
+            uid=client.uid,
+            portfolios=None if client.portfolios == "*" else frozenset(client.portfolios),
+            may=client.may,
+        )
+        for client in file.control.clients
+    )
+    return Settings(
+        venue=evolve(file.venue, ca_file=ca_file),
+        control=ControlSettings(listen=file.control.listen, origins=file.control.origins, clients=clients),
+        state_dir=_state_dir(file.state_dir, base, env),
+        rest=file.rest,
+        retention_days=file.retention_days,
+        quiet_ask_s=file.quiet_ask_s,
+        schedule=Schedule(file.schedule.zone, *window_times(file.schedule.window)),
+        portfolios=file.portfolios,
+    )
+
+
+def _state_dir(told: str | None, base: Path, env: Mapping[str, str]) -> Path:
+    """systemd lists several directories with colons; the first is the daemon's own."""
+    if told is not None:
+        return base / told
+    return Path(env.get("STATE_DIRECTORY", "").split(":")[0] or "state")
