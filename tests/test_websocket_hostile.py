@@ -268,6 +268,15 @@ async def test_a_message_over_the_limit_is_answered_1009(server, frames):
             assert struct.pack("!H", 1009) in await rest(stream)
 
 
+async def test_who_is_still_sending_can_finish_and_read_why_it_was_closed(server):
+    async with server.upgraded() as stream:
+        await stream.send_all(frame(TEXT, b"x" * 8_000_000))
+        assert struct.pack("!H", 1009) in await rest(stream)
+    async with await server.raw() as stream:
+        await stream.send_all(b"G" * 8_000_000)
+        assert (await rest(stream)).startswith(b"HTTP/1.1 431 ")
+
+
 async def test_empty_fragments_without_end_are_cut(server):
     async with server.upgraded() as stream:
         await stream.send_all(frame(TEXT, b"", fin=False))
@@ -296,7 +305,7 @@ async def test_a_flood_of_pongs_that_nobody_asked_for_is_read_on(server):
             assert await stream.receive_some() == b"\x81\x04done"
 
 
-async def test_pings_while_we_close_end_nothing_else(nursery, caplog):
+async def test_pings_while_we_close_end_nothing_else(nursery, caplog, autojump_clock):
     """The library's reader task crashes on these (its issue 184)."""
 
     async def close_at_once(connection, _):
@@ -316,6 +325,7 @@ async def test_pings_while_we_close_end_nothing_else(nursery, caplog):
                 except trio.BrokenResourceError:
                     continue
                 await rest(stream)
+    await trio.sleep(2)  # until every connection has ended on the server's side
     assert "fault of ours" not in caplog.text
     nursery.cancel_scope.cancel()
 
