@@ -39,6 +39,8 @@ _TAG_MAX_BYTES: Final = 9
 _PLAIN_TAGS: Final = {
     str(tag).encode(): tag for tag in range(1, 10_000) if tag not in _FRAME_TAGS and tag not in DATA_TAGS
 }
+_NOT_PLAIN: Final = "|".join(str(tag) for tag in sorted({*_FRAME_TAGS, *DATA_TAGS}))
+_PLAIN_FIELDS: Final = re.compile(rf"(?:(?!(?:{_NOT_PLAIN})=)[1-9][0-9]{{0,8}}=[^\x01]*\x01)*+".encode())
 _SECRETS: Final = re.compile(rb"((?:96|554|9407)=)[^\x01]+")
 
 
@@ -107,6 +109,12 @@ class _Walk:
     def __init__(self, at: int) -> None:
         self.at = at
         self._data: tuple[int, int] | None = None  # the data tag that must come next, and its length
+
+    def pass_plain(self, buffer: bytes, end: int) -> None:
+        """Go past all plain whole fields that come next, in one go."""
+        if self._data is None:
+            plain = _PLAIN_FIELDS.match(buffer, self.at, end)
+            self.at = plain.end() if plain else self.at
 
     def step(self, buffer: bytes, end: int) -> tuple[int, bytes] | None:
         """The next whole field of the body that ends at `end`, None if it has not arrived. ValueError: not a field."""
@@ -234,9 +242,11 @@ class Decoder:
         # The walk survives feeds, so its places count from the start of the message, not of the buffer.
         message = buffer[at:] if at else buffer
         walk = self._walk = self._walk or _Walk(head)
+        limit = min(len(message), end - at)
         try:
-            while walk.at < min(len(message), end - at) and walk.step(message, end - at) is not None:
-                pass
+            walk.pass_plain(message, limit)
+            while walk.at < limit and walk.step(message, end - at) is not None:
+                walk.pass_plain(message, limit)
         except ValueError:
             return False
         return True
