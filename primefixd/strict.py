@@ -107,16 +107,19 @@ class Repeated(dict[str, object]):
 
 
 @frozen
-class Unread:
-    """Stands for a JSON number that is none: NaN, Infinity, or longer than any that means something."""
+class Endless:
+    """Stands for a whole number that is longer than any that means something."""
 
     text: str
 
 
 def parse_json(text: str) -> object:
-    """JSON text as plain values, oddities marked in their place so that a reply can name them; raises NotJson."""
+    """JSON text as plain values, oddities marked in their place so that a reply can name them; raises NotJson.
+
+    NaN and Infinity come through as the floats that they are not: every class refuses them where they stand.
+    """
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=Unread, parse_int=_integer)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_integer)
     except json.JSONDecodeError as error:
         raise NotJson(f"{error.msg} at character {error.pos}") from None
     except RecursionError:
@@ -132,8 +135,8 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return marked
 
 
-def _integer(text: str) -> int | Unread:
-    return int(text) if len(text) <= INTEGER_MAX_CHARS else Unread(text)
+def _integer(text: str) -> int | Endless:
+    return int(text) if len(text) <= INTEGER_MAX_CHARS else Endless(text)
 
 
 # Plain values to classes
@@ -164,8 +167,8 @@ def _kind(value: object) -> str:
             return str(value).lower()
         case int() | float():
             return f"the number {value}"
-        case Unread():
-            return shown(value.text)
+        case Endless():
+            return f"the number {shown(value.text)}"
         case str():
             return f"the text '{shown(value)}'"
         case list():

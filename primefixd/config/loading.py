@@ -185,15 +185,12 @@ def _put(tree: Any, path: Steps, value: object) -> None:
 
 def _structured(found: _Found) -> _File | None:
     """The file's classes if its types are right; what the rules say is added for everything that has its type."""
-    file, wrong = None, []
+    found.problems.extend([*found.document.problems, *problems(found.document)])
     try:
-        file = structure(found.document.tree, _File, _CONVERTER)
+        return structure(found.document.tree, _File, _CONVERTER)
     except Invalid as error:
-        wrong = list(error.problems)
-    told = {problem.path for problem in wrong}
-    broken = [problem for problem in problems(found.document) if problem.path not in told]
-    found.problems.extend([*found.document.problems, *wrong, *broken])
-    return file
+        found.problems.extend(error.problems)
+        return None
 
 
 def _converter() -> Converter:

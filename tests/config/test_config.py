@@ -181,6 +181,7 @@ MISTAKES = [
     ("      token: {env: TOKEN}\n", "", 7, "control.clients[0]", "neither token nor uid"),
     ("may: [read, trade]", "may: [read]" + CLIENT.replace("other", "desk"), 11, "control.clients[1].name", "line 7"),
     ("may: [read, trade]", "may: [read]" + CLIENT.replace("KEY_1", "TOKEN_2"), 12, "control.clients[1].token", "8;"),
+    ("may: [read, trade]", f"uid: 7\n      may: [read]{CLIENT}\n      uid: 7", 16, "control.clients[1].uid", "line 10"),
     # secrets
     ("token: {env: TOKEN}", "token: t0ken", 8, "control.clients[0].token", "must be one of {credential: …}"),
     ("token: {env: TOKEN}", "token: {value: 1234}", 8, "control.clients[0].token", "in quotes if it looks like"),
