@@ -1,0 +1,259 @@
+"""What each method of the control protocol does, for a client with its rights and portfolios (contract.md section 3).
+
+One table says which right a method needs and which function serves it. A client learns nothing of portfolios that are
+not its own: to it they do not exist any more than misspelled ones do. Nothing here reads or writes a connection.
+"""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any
+
+from attrs import frozen
+
+from primefixd.control import messages
+from primefixd.control.messages import Call, Failure
+from primefixd.control.render import (
+    Info,
+    Nothing,
+    Portfolios,
+    Requested,
+    Result,
+    Sessions,
+    Subscribed,
+    forbidden,
+    refused,
+    unknown_cursor,
+)
+from primefixd.control.settings import ClientSettings, Right
+from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order
+from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
+from primefixd.runtime.desk import Desk
+from primefixd.runtime.feed import EVENTS_WAITING_MAX, Subscription
+from primefixd.runtime.portfolio import Portfolio
+from primefixd.strict import Problem
+from primefixd.websocket import ServerLimits
+
+LIMITS = ServerLimits()
+_SUBSCRIBED_ALREADY = "This connection is subscribed already; call events.unsubscribe first, or use another connection."
+
+Answer = Result | Failure
+
+
+@frozen
+class Following:
+    """A subscription that was answered with `cursor`: its first event names that one as the event before it."""
+
+    subscription: Subscription
+    cursor: int
+
+
+class Caller:
+    """One connection of a client, as the methods see it: who it is, what it may reach, what it follows."""
+
+    def __init__(self, client: ClientSettings, desk: Desk) -> None:
+        self.client = client
+        self.desk = desk
+        self.following: Following | None = None
+
+    def may(self, right: Right) -> bool:
+        """Whether the client has `right`; whoever may trade may read."""
+        return right in self.client.may or (right is Right.READ and Right.TRADE in self.client.may)
+
+    def reaches(self, name: str) -> bool:
+        return name in self.desk.portfolios and (self.client.portfolios is None or name in self.client.portfolios)
+
+    def portfolios(self) -> list[Portfolio]:
+        """Those that the client may reach, in the order of the configuration."""
+        return [portfolio for name, portfolio in self.desk.portfolios.items() if self.reaches(name)]
+
+    def chosen(self, call: Call, name: str | None) -> list[Portfolio] | Failure:
+        """The portfolio called `name`, or all that the client may reach if that is None."""
+        if name is None:
+            return self.portfolios()
+        if not self.reaches(name):
+            return forbidden(
+                call.id, call.method, f"{self.client.name} has no portfolio {name}; portfolio.list has them"
+            )
+        return [self.desk.portfolios[name]]
+
+    def one(self, call: Call, name: str | None) -> Portfolio | Failure:
+        """The portfolio called `name`; the client's only one if that is None."""
+        chosen = self.chosen(call, name)
+        if isinstance(chosen, Failure):
+            return chosen
+        if len(chosen) == 1:
+            return chosen[0]
+        names = ", ".join(portfolio.name for portfolio in chosen) or "none"
+        problem = Problem(("params", "portfolio"), f"is missing; name one of yours: {names}")
+        return messages.invalid(call.id, [problem], call.method)
+
+    def leave(self) -> None:
+        """Ends the subscription, if there is one."""
+        if self.following is not None:
+            self.following.subscription.__exit__(None, None, None)
+            self.following = None
+
+
+async def answer(caller: Caller, call: Call) -> Answer:
+    """What `call` is answered with, once it has been executed or refused."""
+    method = METHODS[call.method]
+    if not caller.may(method.right):
+        message = f"{caller.client.name} may not call {call.method}: that needs the right to {method.right}"
+        return forbidden(call.id, call.method, message)
+    return await method.serve(caller, call, call.params)
+
+
+# Orders
+
+
+async def _submit(caller: Caller, call: Call, params: messages.SubmitOrder) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    return _told(call, await portfolio.submit(params.submission, caller.client.name))
+
+
+async def _cancel(caller: Caller, call: Call, params: messages.CancelOrder) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    ids = {"client_order_id": params.client_order_id, "order_id": params.order_id}
+    return _told(call, await portfolio.cancel(**ids, client=caller.client.name))
+
+
+async def _cancel_all(caller: Caller, call: Call, params: messages.CancelAll) -> Answer:
+    chosen = caller.chosen(call, params.portfolio)
+    if isinstance(chosen, Failure):
+        return chosen
+    requested = 0
+    for portfolio in chosen:
+        requested += await portfolio.cancel_all(
+            product_id=params.product_id, side=params.side, client=caller.client.name
+        )
+    return Requested(requested=requested)
+
+
+async def _get(caller: Caller, call: Call, params: messages.GetOrder) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    order = portfolio.find(client_order_id=params.client_order_id, order_id=params.order_id)
+    if order is not None:
+        return order
+    message = f"There is no order {params.client_order_id or params.order_id} in {portfolio.name}; list orders."
+    return refused(call.id, Refused(reason=Reason.UNKNOWN_ORDER, message=message))
+
+
+async def _list(caller: Caller, call: Call, params: messages.ListOrders) -> Answer:
+    """Portfolio by portfolio. `next` is a client_order_id, with its portfolio before it where several are listed."""
+    chosen = caller.chosen(call, params.portfolio)
+    if isinstance(chosen, Failure):
+        return chosen
+    if len(chosen) == 1:
+        return _page(chosen[0], params, params.limit, params.after)
+    first, _, after = (params.after or "").partition("/")
+    names = [portfolio.name for portfolio in chosen]
+    if first and first not in names:
+        problem = Problem(("params", "after"), "is not what an earlier page gave as next")
+        return messages.invalid(call.id, [problem], call.method)
+    orders: tuple[Order, ...] = ()
+    for portfolio in chosen[names.index(first) if first else 0 :]:
+        page = _page(portfolio, params, params.limit - len(orders), after if portfolio.name == first else None)
+        orders += page.orders
+        if page.next is not None or (len(orders) == params.limit and portfolio is not chosen[-1]):
+            return Page(orders=orders, next=f"{portfolio.name}/{orders[-1].client_order_id}")
+    return Page(orders=orders, next=None)
+
+
+def _page(portfolio: Portfolio, params: messages.ListOrders, limit: int, after: str | None) -> Page:
+    return portfolio.orders(open_only=params.open, product_id=params.product_id, limit=limit, after=after)
+
+
+def _told(call: Call, told: Submitted | Cancelling | Refused) -> Answer:
+    return refused(call.id, told) if isinstance(told, Refused) else told
+
+
+# Events
+
+
+async def _subscribe(caller: Caller, call: Call, params: messages.Subscribe) -> Answer:
+    """Until the journal exists only the newest cursor of this run can be continued from."""
+    feed = caller.desk.feed
+    if caller.following is not None:
+        return Failure(call.id, messages.INVALID_REQUEST, _SUBSCRIBED_ALREADY)
+    for name in params.portfolios or ():
+        chosen = caller.chosen(call, name)
+        if isinstance(chosen, Failure):
+            return chosen
+    if params.journal not in (None, feed.journal) or params.from_ not in (None, feed.newest):
+        return unknown_cursor(call.id, feed.newest)
+    wanted = caller.client.portfolios if params.portfolios is None else frozenset(params.portfolios)
+    caller.following = Following(feed.subscribe(wanted), feed.newest)
+    orders = tuple(_open_orders(caller, wanted)) if params.snapshot else None
+    return Subscribed(journal=feed.journal, cursor=feed.newest, orders=orders)
+
+
+def _open_orders(caller: Caller, wanted: frozenset[str] | None) -> Iterator[Order]:
+    for portfolio in caller.portfolios():
+        after: str | None = ""
+        while (wanted is None or portfolio.name in wanted) and after is not None:
+            page = portfolio.orders(open_only=True, product_id=None, limit=messages.LIST_MAX, after=after or None)
+            yield from page.orders
+            after = page.next
+
+
+async def _unsubscribe(caller: Caller, _call: Call, _params: messages.Unsubscribe) -> Answer:
+    caller.leave()
+    return Nothing()
+
+
+# What there is
+
+
+async def _list_portfolios(caller: Caller, _call: Call, _params: messages.ListPortfolios) -> Answer:
+    return Portfolios(portfolios=tuple(portfolio.view() for portfolio in caller.portfolios()))
+
+
+async def _list_sessions(caller: Caller, _call: Call, _params: messages.ListSessions) -> Answer:
+    return Sessions(sessions=tuple(view for portfolio in caller.portfolios() for view in portfolio.sessions()))
+
+
+async def _info(caller: Caller, _call: Call, _params: messages.ServerInfo) -> Answer:
+    desk = caller.desk
+    return Info(
+        version=desk.about.version,
+        venue=desk.about.venue,
+        time=desk.clock().utc,
+        next_window=desk.next_window(),
+        limits={
+            "message_max_bytes": LIMITS.message_max_bytes,
+            "batch_max": messages.BATCH_MAX,
+            "list_max": messages.LIST_MAX,
+            "ttl_max_ms": messages.TTL_MAX_MS,
+            "client_order_id_max_chars": CLIENT_ORDER_ID_MAX_CHARS,
+            "events_waiting_max": EVENTS_WAITING_MAX,
+        },
+        journal=desk.feed.journal,
+        cursor=desk.feed.newest,
+    )
+
+
+@frozen
+class Method:
+    """`serve` takes the caller, the call and the call's params, of the class that `messages.METHODS` names."""
+
+    right: Right
+    serve: Callable[[Caller, Call, Any], Awaitable[Answer]]
+
+
+METHODS: Mapping[str, Method] = {
+    "order.submit": Method(Right.TRADE, _submit),
+    "order.cancel": Method(Right.TRADE, _cancel),
+    "order.cancel_all": Method(Right.TRADE, _cancel_all),
+    "order.get": Method(Right.READ, _get),
+    "order.list": Method(Right.READ, _list),
+    "events.subscribe": Method(Right.READ, _subscribe),
+    "events.unsubscribe": Method(Right.READ, _unsubscribe),
+    "portfolio.list": Method(Right.READ, _list_portfolios),
+    "session.list": Method(Right.READ, _list_sessions),
+    "server.info": Method(Right.READ, _info),
+}
