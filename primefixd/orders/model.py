@@ -270,7 +270,11 @@ class CancelRefused:
     reason: str
     replace: bool
     text: str | None
-    rate_limited: bool = False
+
+    @property
+    def rate_limited(self) -> bool:
+        """Whether it was refused for our speed alone, so that it is worth asking again (order-rules.md 9)."""
+        return self.reason == RejectReason.RATE_LIMITED
 
 
 @frozen(kw_only=True)

@@ -217,11 +217,12 @@ class Link:
         name = self._line.name
         match event:
             case LoggedOn():
+                self.session.probe(now)  # measures the round trip once a link
                 self._owner.link_up(name, now)
             case Received(message=message):
                 self._hear(reports.facts(message), now)
             case Rejected():
-                refused = reports.rejected(event.ref_sequence_number, event.reason, event.text)
+                refused = reports.rejected(event.ref_sequence_number, event.reason, event.text, event.ref_tag)
                 self._hear(refused, now)
             case Gap(expected=expected, received=received):
                 _log.warning("gap", session=name, expected=expected, received=received)

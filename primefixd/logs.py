@@ -1,0 +1,62 @@
+"""Sets up structlog: JSON lines for a service manager, readable text on a terminal; secrets cannot pass.
+
+Whatever reaches a log line, in whichever field or traceback: the configured secret values and the values of FIX tags 96,
+554 and 9407 are masked before any renderer sees them.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any, TextIO
+
+import structlog
+
+from primefixd.secret import Secret
+
+MASK = "***"
+SECRET_CHARS_MIN = 4  # shorter values would blank out ordinary words; `config` warns about them
+_TAGS = re.compile(r"(?<!\d)(96|554|9407)=[^|\x01]*")
+
+
+class Masking:
+    """A structlog processor that masks `secrets` and secret FIX tags in everything, however deep."""
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        texts = sorted({s.reveal() for s in secrets if len(s.reveal()) >= SECRET_CHARS_MIN}, key=len, reverse=True)
+        self._secrets = re.compile("|".join(map(re.escape, texts))) if texts else None
+
+    def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {key: self.mask(value) for key, value in event.items()}
+
+    def mask(self, value: Any) -> Any:
+        """`value` with every secret in it replaced; containers are walked, other objects are shown as their text."""
+        if isinstance(value, bool | int | float | None):
+            return value
+        if isinstance(value, dict):
+            return {key: self.mask(each) for key, each in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.mask(each) for each in value]
+        text = _TAGS.sub(rf"\1={MASK}", value if isinstance(value, str) else str(value))
+        return self._secrets.sub(MASK, text) if self._secrets else text
+
+
+def set_up(secrets: Iterable[Secret] = (), *, out: TextIO | None = None, level: str = "info") -> None:
+    """Log to `out` (stderr if None): text if it is a terminal, else one JSON object a line."""
+    out = out or sys.stderr
+    renderer: Any = structlog.processors.JSONRenderer()
+    if out.isatty():
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            Masking(secrets),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )

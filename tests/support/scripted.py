@@ -1,0 +1,191 @@
+"""A venue that says exactly what a test tells it to, over memory streams and in virtual time.
+
+It logs everybody on by itself and keeps what came; all else is the test's. The FIX part is the real `fix.Session`.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from decimal import Decimal
+from itertools import count
+
+import trio
+import trio.testing
+
+from primefixd.clock import Moment
+from primefixd.dispatch.calendar import Schedule
+from primefixd.fix.events import Ended, LogonReceived, Received
+from primefixd.fix.message import Message
+from primefixd.fix.session import Role, Session, SessionSettings
+from primefixd.orders.model import OrderType, Side, Submission, Terms, TimeInForce
+from primefixd.runtime.feed import Event, Feed
+from primefixd.runtime.portfolio import Portfolio, Shared
+from primefixd.runtime.ports import Ports
+from primefixd.runtime.settings import (
+    PortfolioSettings,
+    RateSettings,
+    SessionRole,
+    VenueSettings,
+)
+from primefixd.runtime.settings import SessionSettings as LineSettings
+from primefixd.secret import Secret
+
+BEGIN = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+ACCOUNT = "314dbd76-4459-41cd-ba9a-dccdd86b44e2"
+
+
+def virtual_clock() -> Moment:
+    """trio's time, whichever clock it runs on, as seconds since BEGIN."""
+    return Moment(trio.current_time(), BEGIN + timedelta(seconds=trio.current_time()))
+
+
+class Connection:
+    """The venue's end of one connection."""
+
+    def __init__(self, stream: trio.abc.HalfCloseableStream, refuse: str | None, offset_s: float) -> None:
+        self._stream = stream
+        self.offset_s = offset_s
+        self._clock = lambda: _shifted(virtual_clock(), self.offset_s)
+        self._refuse = refuse
+        self.session = Session(SessionSettings(role=Role.ACCEPTOR, sender_comp_id="COIN", target_comp_id=None))
+        self.heard: list[tuple[float, Message]] = []
+        self.peer = ""
+        self.ended = False
+        self.muted = False
+
+    async def run(self) -> None:
+        while not self.ended:
+            try:
+                data = await self._stream.receive_some()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                data = b""
+            now = self._clock()
+            for event in self.session.receive(bytes(data), now) if data else self.session.end_of_stream(now):
+                match event:
+                    case LogonReceived(message=message):
+                        self.heard.append((now.mono, message))
+                        self.peer = message.get(49) or ""
+                        if self._refuse:
+                            self.session.refuse(self._refuse, now)
+                        else:
+                            self.session.accept((), now)
+                    case Received(message=message):
+                        self.heard.append((now.mono, message))
+                    case Ended():
+                        self.ended = True
+            await self._flush()
+        await self._stream.aclose()
+
+    async def _flush(self) -> None:
+        while not self.muted and (outgoing := self.session.next_outgoing(self._clock())) is not None:
+            try:
+                await self._stream.send_all(outgoing.data)
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                return
+
+    async def say(self, text: str) -> None:
+        """Send an application message, `35=8|11=…` in the published examples' notation."""
+        fields = [(int(tag), value) for tag, _, value in (part.partition("=") for part in text.strip("|").split("|"))]
+        assert fields[0][0] == 35
+        await self._stream.send_all(self.session.send(fields[0][1], fields[1:], self._clock()).data)
+
+    async def raw(self, data: bytes) -> None:
+        await self._stream.send_all(data)
+
+    async def cut(self) -> None:
+        """The connection breaks without a word."""
+        self.ended = True
+        await trio.aclose_forcefully(self._stream)
+
+    def requests(self, msg_type: str) -> list[Message]:
+        return [message for _, message in self.heard if message.type == msg_type]
+
+
+def _shifted(now: Moment, offset_s: float) -> Moment:
+    return Moment(now.mono, now.utc + timedelta(seconds=offset_s))
+
+
+class ScriptedVenue:
+    """Opens connections for the daemon; `connections` are all there ever were, oldest first."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self._nursery = nursery
+        self.connections: list[Connection] = []
+        self.unreachable = False
+        self.refuse: str | None = None
+        self.offset_s = 0.0
+
+    async def open_stream(self, _venue: VenueSettings) -> trio.abc.Stream:
+        if self.unreachable:
+            raise OSError("no route to host")
+        ours, theirs = trio.testing.memory_stream_pair()
+        connection = Connection(theirs, self.refuse, self.offset_s)
+        self.connections.append(connection)
+        self._nursery.start_soon(connection.run)
+        return ours
+
+    def of(self, session: str) -> Connection:
+        """The newest connection of the session with that name."""
+        return next(c for c in reversed(self.connections) if c.peer == f"{session}-account")
+
+
+class Rig:
+    """One portfolio on a scripted venue, with everything it publishes."""
+
+    def __init__(self, nursery: trio.Nursery, settings: PortfolioSettings) -> None:
+        self.venue = ScriptedVenue(nursery)
+        ids = count(1)
+        ports = Ports(
+            clock=virtual_clock,
+            uniform=lambda _low, high: high,
+            new_id=lambda _now: f"made-{next(ids)}",
+            open_stream=self.venue.open_stream,
+        )
+        self.feed = Feed("journal")
+        self.shared = Shared(
+            feed=self.feed,
+            ports=ports,
+            venue=VenueSettings(host="127.0.0.1", port=1, tls=False),
+            schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
+            quiet_ask_s=2.0,
+            accounts={},
+        )
+        self.portfolio = Portfolio(settings, self.shared)
+        self.subscription = self.feed.subscribe(None)
+        nursery.start_soon(self.portfolio.run)
+
+    def events(self, kind: type) -> list[Event]:
+        """Everything of that kind that was published since the last call."""
+        found = []
+        while True:
+            try:
+                event = self.subscription._receive.receive_nowait()
+            except (trio.WouldBlock, trio.EndOfChannel):
+                return found
+            if isinstance(event.body, kind):
+                found.append(event)
+
+
+def settings(*names: str, drop_copy: str | None = None, rate: RateSettings | None = None) -> PortfolioSettings:
+    sessions = [
+        LineSettings(
+            name=name,
+            service_account_id=f"{name}-account",
+            api_key=Secret(f"{name}-key"),
+            api_secret=Secret(f"{name}-secret"),
+            passphrase=Secret(f"{name}-phrase"),
+            role=SessionRole.DROP_COPY if name == drop_copy else SessionRole.ORDERS,
+        )
+        for name in names
+    ]
+    return PortfolioSettings(name="main", portfolio_id=ACCOUNT, sessions=tuple(sessions), rate=rate or RateSettings())
+
+
+def limit(key: str | None = "o-1", *, product: str = "BTC-USD", **more: object) -> Submission:
+    terms = Terms(
+        product_id=product,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        base_quantity=Decimal("0.5"),
+        limit_price=Decimal("50000"),
+        time_in_force=TimeInForce.GOOD_UNTIL_CANCELLED,
+    )
+    return Submission(terms=terms, client_order_id=key, **more)  # type: ignore[arg-type]
