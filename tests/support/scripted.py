@@ -40,8 +40,9 @@ def virtual_clock() -> Moment:
 class Connection:
     """The venue's end of one connection."""
 
-    def __init__(self, stream: trio.abc.HalfCloseableStream, refuse: str | None, offset_s: float) -> None:
+    def __init__(self, stream: trio.abc.Stream, refuse: str | None, hang_up: bool, offset_s: float) -> None:
         self._stream = stream
+        self._hang_up = hang_up
         self.offset_s = offset_s
         self._clock = lambda: _shifted(virtual_clock(), self.offset_s)
         self._refuse = refuse
@@ -63,7 +64,9 @@ class Connection:
                     case LogonReceived(message=message):
                         self.heard.append((now.mono, message))
                         self.peer = message.get(49) or ""
-                        if self._refuse:
+                        if self._hang_up:
+                            self.ended = True
+                        elif self._refuse:
                             self.session.refuse(self._refuse, now)
                         else:
                             self.session.accept((), now)
@@ -111,13 +114,14 @@ class ScriptedVenue:
         self.connections: list[Connection] = []
         self.unreachable = False
         self.refuse: str | None = None
+        self.hang_up = False
         self.offset_s = 0.0
 
     async def open_stream(self, _venue: VenueSettings) -> trio.abc.Stream:
         if self.unreachable:
             raise OSError("no route to host")
         ours, theirs = trio.testing.memory_stream_pair()
-        connection = Connection(theirs, self.refuse, self.offset_s)
+        connection = Connection(theirs, self.refuse, self.hang_up, self.offset_s)
         self.connections.append(connection)
         self._nursery.start_soon(connection.run)
         return ours
