@@ -9,6 +9,7 @@ from primefixd.websocket.connecting import connect
 from primefixd.websocket.connection import Closed, Connection, HandshakeFailed
 from primefixd.websocket.head import Head, Peer, Rejection, is_loopback
 from primefixd.websocket.listening import Listener, listen, url_of
+from primefixd.websocket.nursery import background
 from primefixd.websocket.serving import ServerLimits, serve
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Peer",
     "Rejection",
     "ServerLimits",
+    "background",
     "connect",
     "is_loopback",
     "listen",

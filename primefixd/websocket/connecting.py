@@ -10,6 +10,7 @@ import trio
 from trio_websocket import ConnectionRejected, WebSocketConnection, wrap_client_stream
 
 from primefixd.websocket.connection import INBOX_MAX, Connection, HandshakeFailed, hear_peer, run_connection
+from primefixd.websocket.nursery import background
 from primefixd.websocket.wire import Wire
 
 CONNECT_MAX_S = 5.0
@@ -24,23 +25,13 @@ async def connect(url: str, *, token: str | None = None, subprotocol: str | None
     `token` goes into the Authorization header. Raises HandshakeFailed, OSError (nobody there) or ValueError (the URL);
     what the block raises comes out as it is, not in a group.
     """
-    failure: BaseException | None = None
-    try:
-        async with trio.open_nursery() as nursery:
-            try:
-                connection = await _open(nursery, url, token, subprotocol)
-                try:
-                    yield connection
-                finally:
-                    with trio.CancelScope(shield=True):
-                        await connection.close()
-            except BaseException as error:
-                failure = error
-                raise
-    except BaseExceptionGroup:
-        if failure is None:
-            raise
-        raise failure from None
+    async with background() as nursery:
+        connection = await _open(nursery, url, token, subprotocol)
+        try:
+            yield connection
+        finally:
+            with trio.CancelScope(shield=True):
+                await connection.close()
 
 
 async def _open(nursery: trio.Nursery, url: str, token: str | None, subprotocol: str | None) -> Connection:
