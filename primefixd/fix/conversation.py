@@ -38,6 +38,7 @@ class Conversation:
         # Of the Logon or Logout that is waited for. An acceptor's begins with the first call that tells the time.
         self.deadline = inf if settings.role is Role.INITIATOR else -inf
         self._resend_deadline = inf
+        self._stuck_at = 0  # the number that the deadline is about
 
     def allowed(self, move: Move) -> SessionState:
         """The state after a move of ours; LocalProtocolError if it cannot be made now."""
@@ -93,11 +94,11 @@ class Conversation:
             self.put(MsgType.TEST_REQUEST, ((tags.TEST_REQ_ID, question),))
 
     def ask_for_resend(self, now: Moment) -> None:
-        """After any progress in the peer's numbers: ask for what is missing now, once, and wait on."""
+        """Ask for what is missing now, once; each number that comes gives the peer more time for the next."""
         if not self.inbound.waiting:
             self._resend_deadline = inf
-            return
-        self._resend_deadline = now.mono + RESEND_WAIT_S
+        elif self.inbound.expected > self._stuck_at:
+            self._resend_deadline, self._stuck_at = now.mono + RESEND_WAIT_S, self.inbound.expected
         missing = self.inbound.to_ask()
         if missing is not None:
             first, last = missing
