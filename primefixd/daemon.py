@@ -28,6 +28,7 @@ class Daemon:
     control_urls: tuple[str, ...]
     desk: Desk
     stopping: trio.Event
+    stopped: trio.Event
 
     def stop(self) -> None:
         """Begin an orderly stop; `run` returns when it is done."""
@@ -59,27 +60,29 @@ async def run(
 ) -> None:
     """Run until `Daemon.stop`. Raises OSError if the control plane cannot listen."""
     desk = build(settings, ports)
-    stopping = trio.Event()
     async with trio.open_nursery() as control:
         urls = await control.start(server.serve, settings.control, desk)
+        daemon = Daemon(urls, desk, stopping=trio.Event(), stopped=trio.Event())
         async with trio.open_nursery() as portfolios:
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.run)
             _log.info("started", control=list(urls), portfolios=list(desk.portfolios))
-            task_status.started(Daemon(urls, desk, stopping))
-            await stopping.wait()
+            task_status.started(daemon)
+            await daemon.stopping.wait()
             desk.feed.publish(ServerStopping(), None, ports.clock())
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.stop)
+        _log.info("stopped")
+        daemon.stopped.set()
         control.cancel_scope.cancel()
-    _log.info("stopped")
 
 
 async def run_until_signal(settings: Settings, ports: Ports) -> None:
     """`run`, stopped by SIGTERM or SIGINT; a second signal does not wait for the venue."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
-            daemon: Daemon = await nursery.start(_run_alone, settings, ports, nursery.cancel_scope)
+            daemon: Daemon = await nursery.start(run, settings, ports)
+            nursery.start_soon(_end_with, daemon, nursery.cancel_scope)
             async for number in signals:
                 _log.info("signal", name=signal.Signals(number).name)
                 if daemon.stopping.is_set():
@@ -87,9 +90,6 @@ async def run_until_signal(settings: Settings, ports: Ports) -> None:
                 daemon.stop()
 
 
-async def _run_alone(
-    settings: Settings, ports: Ports, scope: trio.CancelScope, *, task_status: trio.TaskStatus[Daemon]
-) -> None:
-    """`run`, and then nothing more to wait for in `scope`."""
-    await run(settings, ports, task_status=task_status)
+async def _end_with(daemon: Daemon, scope: trio.CancelScope) -> None:
+    await daemon.stopped.wait()
     scope.cancel()
