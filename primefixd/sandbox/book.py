@@ -143,6 +143,11 @@ class Book:
         else:
             working.pop(order.order_id, None)
 
+    @property
+    def busy(self) -> bool:
+        """Whether any order is open."""
+        return any(self._working.values())
+
     def working(self, product_id: str) -> list[VenueOrder]:
         """The open orders of a product, oldest first."""
         return list(self._working.get(product_id, {}).values())

@@ -15,7 +15,7 @@ from primefixd.clock import Moment
 from primefixd.sandbox.reporting import Report
 
 KEPT_S = 24 * 3600.0  # prime-fix.md section 1, missed reports: a rolling day
-WAITING_MAX = 1_000_000  # reports kept for one portfolio or one service account; past it the oldest is lost
+WAITING_MAX = 100_000  # reports kept for one portfolio or one service account; past it the oldest is lost
 
 
 @frozen
