@@ -35,6 +35,8 @@ async def connect(url: str, *, token: str | None = None, subprotocol: str | None
 
 
 async def _open(nursery: trio.Nursery, url: str, token: str | None, subprotocol: str | None) -> Connection:
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token and token):
+        raise HandshakeFailed(401, "a token is printable ASCII text without blanks; check the one that was given")
     with trio.move_on_after(CONNECT_MAX_S):
         stream, host, path = await _open_stream(url)
         wire = Wire(stream, 2 * MESSAGE_MAX_BYTES)
