@@ -70,11 +70,19 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def orders_per_second(picture: Picture, portfolios: int) -> float:
-    """New orders that left a second and portfolio, between the first and the last of each; the mean over portfolios."""
+def orders_per_second(picture: Picture, allowed: int) -> float:
+    """New orders that left a second and portfolio, once going; the mean over portfolios.
+
+    All but the last of the first `allowed` orders (half of them, of few) are passed over: they may have left at once.
+    """
     times: dict[str, list[datetime]] = {}
     for (portfolio, _), followed in picture.orders.items():
         if followed.order is not None and followed.order["sent_at"] is not None:
             times.setdefault(portfolio, []).append(_time(followed.order["sent_at"]))
-    rates = [(len(each) - 1) / (max(each) - min(each)).total_seconds() for each in times.values() if len(each) > 1]
-    return sum(rates) / portfolios if rates else 0.0
+    rates = [_rate(sorted(each)[min(allowed, len(each) // 2) - 1 :]) for each in times.values()]
+    return sum(rates) / len(rates) if rates else 0.0
+
+
+def _rate(times: Sequence[datetime]) -> float:
+    span_s = (times[-1] - times[0]).total_seconds() if times else 0.0
+    return (len(times) - 1) / span_s if span_s else 0.0

@@ -28,8 +28,11 @@ from primefixd.sandbox.settings import ORDERS_PER_SECOND_MAX, Account, SandboxSe
 from primefixd.secret import Secret
 
 CLIENTS = ("alice", "bob", "carol")
-LOGON_S = 20.0  # for all sessions to be logged on; then the demo has failed
+READY_S = 20.0  # for all sessions to be logged on; then the demo goes on with those that are
+BUDGET_AT_START = 40  # messages that a session may send at once: a new connection begins with a spent budget
 SETTLE_S = 20.0  # after the last submission, for every order to be final; then the demo has failed
+TTL_MS = 3_600_000  # faster clients than the rate allows are meant to queue, not to expire
+PROBLEMS_SHOWN_MAX = 20  # of those that are not accounted for; --json has all of them
 ORDERS_PER_SECOND = 49  # a portfolio, by default: all of the venue's 50 but the margin for jitter (order-rules.md 20)
 
 
@@ -92,10 +95,10 @@ def demo(portfolios: int, sessions: int, orders: int, rate: float | None, contro
         outcome = trio.run(_run, shape, not as_json)
     except* OSError as failed:
         raise Failure(f"cannot start the demo: {_first(failed)}; choose another --control-port") from None
-    summary = _summary(shape, outcome)
+    summary = _summary(outcome)
     say_json(summary) if as_json else _print(summary)
     if outcome.problems:
-        raise Failure(f"{len(outcome.problems)} things are not accounted for; see above")
+        raise Failure(f"{len(outcome.problems)} things are not accounted for; run with --json for all of them")
 
 
 def _first(group: BaseException) -> BaseException:
@@ -128,7 +131,7 @@ async def _rehearse(show: Show, folder: Path) -> Outcome:
         started: daemon.Daemon = await nursery.start(daemon.run, settings, show.ports)
         async with connect(f"ws://127.0.0.1:{running.control_port}") as oracle:
             async with connect(started.control_urls[0], tokens[CLIENTS[0]]) as client:
-                await _until_logged_on(show, client)
+                await _until_ready(show, client)
                 names = {each.name: [session.name for session in each.sessions] for each in portfolios}
                 await _trade(show, started.control_urls[0], tokens, names)
                 sessions = await client.sessions()
@@ -145,17 +148,19 @@ async def _rehearse(show: Show, folder: Path) -> Outcome:
     return Outcome(show.picture, problems, sessions, busiest, too_fast)
 
 
-async def _until_logged_on(show: Show, client: Client) -> None:
-    """Return when all sessions are logged on, or after LOGON_S seconds: the orders then show what is missing."""
-    with trio.move_on_after(LOGON_S):
-        while show.logged_on < show.shape.portfolios * show.shape.sessions:
-            show.logged_on = sum(session["state"] == "ACTIVE" for session in await client.sessions())
+async def _until_ready(show: Show, client: Client) -> None:
+    """Return when all sessions are logged on and may send, or after READY_S: the orders then show what is missing."""
+    ready = 0
+    with trio.move_on_after(READY_S):
+        while ready < show.shape.portfolios * show.shape.sessions:
             await trio.sleep(0.05)
+            active = [session for session in await client.sessions() if session["state"] == "ACTIVE"]
+            show.logged_on, ready = len(active), sum(session["budget"] >= BUDGET_AT_START for session in active)
 
 
 async def _trade(show: Show, url: str, tokens: Mapping[str, str], names: Mapping[str, list[str]]) -> None:
     planned = plan(show.shape.orders, len(CLIENTS), tuple(names), names)
-    with trio.move_on_after(show.shape.orders / show.shape.rate * 1.5 + SETTLE_S):
+    with trio.move_on_after(show.shape.orders / min(show.shape.rate, 40 * show.shape.portfolios) + SETTLE_S):
         async with trio.open_nursery() as nursery:
             begin = show.ports.clock().mono
             for number, name in enumerate(CLIENTS):
@@ -184,7 +189,9 @@ async def _submit_all(show: Show, client: Client, own: Sequence[tuple[float, Pla
         await trio.sleep(max(at - show.ports.clock().mono, 0.0))
         followed = show.picture.submitted(planned, show.ports.clock().mono)
         try:
-            await client.submit(portfolio=planned.portfolio, client_order_id=planned.key, **planned.terms)
+            await client.submit(
+                portfolio=planned.portfolio, client_order_id=planned.key, ttl_ms=TTL_MS, **planned.terms
+            )
         except Refused as refused:
             followed.refused = refused.message
         if followed.wants_cancel("at once"):
@@ -266,9 +273,9 @@ def _settings(
 # The last page
 
 
-def _summary(shape: Shape, outcome: Outcome) -> dict[str, Any]:
+def _summary(outcome: Outcome) -> dict[str, Any]:
     picture = outcome.picture
-    rate = accounting.orders_per_second(picture, shape.portfolios)
+    rate = accounting.orders_per_second(picture, ORDERS_PER_SECOND_MAX)
     return {
         "orders": dict(sorted(picture.statuses().items())),
         "fills": picture.fills,
@@ -307,7 +314,7 @@ def _print(summary: Mapping[str, Any]) -> None:
     pairs.append(("rejected for rate", summary["rejected_for_rate"]))
     say_pairs(pairs)
     say()
-    for problem in summary["problems"]:
+    for problem in summary["problems"][:PROBLEMS_SHOWN_MAX]:
         say(f"NOT ACCOUNTED FOR  {problem}")
     if not summary["problems"]:
         total = sum(summary["orders"].values())
