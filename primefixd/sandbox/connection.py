@@ -32,7 +32,7 @@ CLOSE_S: Final = 1.0  # for a polite close; then it is closed all the same
 WRITE_MAX_BYTES: Final = 262_144  # joined into one write
 SENDING_TIME_TOLERANCE_S: Final = 5.0  # prime-fix.md section 1, clock
 
-_PIECE: Final = re.compile(rb".*?\x0110=[0-9]{3}\x01", re.DOTALL)
+_TRAILER: Final = re.compile(rb"\x0110=[0-9]{3}\x01")
 _SPEAKING: Final = frozenset({SessionState.ACTIVE, SessionState.LOGGING_OUT})
 
 
@@ -262,9 +262,9 @@ class Connection:
 def _pieces(data: bytes) -> Iterator[bytes]:
     """`data` cut behind every trailer, so that no piece ends more than one message."""
     end = 0
-    for match in _PIECE.finditer(data):
-        end = match.end()
-        yield match[0]
+    for match in _TRAILER.finditer(data):
+        start, end = end, match.end()
+        yield data[start:end]
     if end < len(data):
         yield data[end:]
 

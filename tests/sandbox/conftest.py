@@ -138,6 +138,11 @@ def tell(message: Message, *tags: int) -> str:
     return "|".join(f"{tag}={message.get(tag)}" for tag in tags)
 
 
+@pytest.fixture
+def raw_client() -> type[RawClient]:
+    return RawClient
+
+
 class Venue:
     """A gateway in virtual time, reached through memory."""
 
@@ -145,8 +150,8 @@ class Venue:
         self.gateway, self.nursery, self.clock = gateway, nursery, clock
         self.accounts = {account.service_account_id: account for account in accounts}
 
-    def client(self, name: str = "main-1") -> RawClient:
-        mine, theirs = trio.testing.memory_stream_pair()
+    def client(self, name: str = "main-1", lockstep: bool = False) -> RawClient:
+        mine, theirs = trio.testing.lockstep_stream_pair() if lockstep else trio.testing.memory_stream_pair()
         self.nursery.start_soon(self.gateway.converse, theirs)
         return RawClient(mine, self.accounts[name], self.clock)
 

@@ -1,0 +1,63 @@
+"""Whatever a client writes is answered with something that can be sent."""
+
+from datetime import UTC, datetime
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from primefixd.clock import Moment
+from primefixd.fix.codec import Decoder, encode
+from primefixd.fix.message import Message
+from primefixd.sandbox.exchange import Exchange
+from primefixd.sandbox.intake import Intake
+from primefixd.sandbox.reporting import Malformed
+from primefixd.sandbox.settings import Account
+from primefixd.secret import Secret
+
+NOW = Moment(0.5, datetime(2026, 11, 23, 15, tzinfo=UTC))
+ACCOUNT = Account(
+    portfolio_id="main",
+    service_account_id="main-1",
+    api_key=Secret("k"),
+    api_secret=Secret("s"),
+    passphrase=Secret("p"),
+)
+TAGS = [1, 11, 18, 37, 38, 40, 41, 44, 54, 55, 59, 60, 99, 126, 152, 847]
+WORDS = ["main", "a", "A", "1", "2", "3", "4", "6", "L", "M", "BTC-USD", "0.5", "60000", "20261124-00:00:00"]
+VALUES = st.sampled_from(WORDS).map(str.encode) | st.binary(min_size=1, max_size=12).map(
+    lambda raw: raw.replace(b"\x01", b".")
+)
+LONG = st.sampled_from([b"9" * 5000, b"x" * 20000, b"\xff" * 9000, b"0." + b"0" * 30 + b"1"])
+FIELDS = st.lists(st.tuples(st.sampled_from(TAGS), VALUES | LONG), max_size=14)
+PLAUSIBLE = st.fixed_dictionaries(
+    {11: VALUES, 38: VALUES, 44: VALUES, 59: st.sampled_from([b"1", b"3", b"4", b"6"])}
+).map(lambda some: [(1, b"main"), (40, b"2"), (54, b"1"), (55, b"BTC-USD"), (847, b"L"), *some.items()])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("DFHGRZj"), FIELDS | PLAUSIBLE, st.booleans()), max_size=8))
+def test_any_fields_get_an_answer_that_can_be_sent(asked: list[tuple[str, list[tuple[int, bytes]], bool]]) -> None:
+    exchange = Exchange(1, NOW)
+    intake = Intake(exchange, [ACCOUNT], limits=True)
+    for number, (msg_type, fields, over) in enumerate(asked):
+        message = Message([(35, msg_type.encode()), (34, str(number).encode()), *fields])
+        answers = intake.answer(message, ACCOUNT, over, NOW)
+        assert answers
+        for answer in answers:
+            if not isinstance(answer, Malformed):
+                [told] = Decoder().feed(encode([(35, "8"), *answer.body]))
+                assert isinstance(told, Message)
+    exchange.advance(NOW.later(40))
+    for order in exchange.book:
+        assert order.received >= 1
+        assert order.ask.quantity is None or order.filled <= order.ask.quantity
+
+
+def test_sequence_of_fifty_orders_in_one_second_and_the_next() -> None:
+    intake = Intake(Exchange(1, NOW), [ACCOUNT], limits=True)
+    over = [intake.count(ACCOUNT, NOW) for _ in range(52)]
+    assert over == [False] * 50 + [True] * 2
+    assert not intake.count(ACCOUNT, NOW.later(0.5))
+    assert intake.tallies["main-1"].busiest.most == 53
+    assert not intake.count(ACCOUNT, NOW.later(1.1))
+    assert intake.tallies["main-1"].busiest.most == 53
