@@ -275,13 +275,12 @@ class Client:
             pending.answered.set()
 
     async def _write(self) -> None:
-        with self._departing:
-            try:
-                async for pending in self._departing:
-                    pending.sent = True
-                    await self._connection.send(pending.text)
-            except (Closed, trio.ClosedResourceError):
-                return  # the reader sees the end too, and tells
+        try:
+            async for pending in self._departing:
+                pending.sent = True
+                await self._connection.send(pending.text)
+        except (Closed, trio.ClosedResourceError):
+            return  # the reader sees the end too, and tells
 
     async def _read(self) -> None:
         try:

@@ -80,11 +80,15 @@ async def test_junk_resets_and_idle_connections_disturb_nobody(plane, beside, au
 
 
 async def test_who_asks_without_end_and_never_reads_is_cut(plane, beside, autojump_clock):
+    subscriptions = len(plane.feed._subscriptions)
     async with plane.socket("reader") as greedy:
+        await Bare(greedy).ask(request("events.subscribe"))
         with pytest.raises(Closed):
             while True:
                 await greedy.send(json.dumps([request("session.list", n) for n in range(100)]))
         await beside()
+        await trio.sleep(2)
+        assert len(plane.feed._subscriptions) == subscriptions  # its tasks have ended as well
 
 
 async def test_thousands_of_requests_at_once_are_all_answered(plane, beside, autojump_clock):

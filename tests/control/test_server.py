@@ -10,14 +10,15 @@ from primefixd import client, websocket
 from primefixd.client import Refused
 from primefixd.clock import Moment
 from primefixd.control import messages, methods
-from primefixd.control.server import OUTGOING_MAX
+from primefixd.control.server import OUTGOING_MAX, admitted
 from primefixd.control.settings import ClientSettings, Right
 from primefixd.orders.records import OrderUpdated
 from primefixd.runtime.feed import EVENTS_WAITING_MAX
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.views import ServerStopping
 from primefixd.secret import Secret
-from primefixd.websocket import Closed
+from primefixd.websocket import Closed, Head, Peer
+from tests.control.conftest import CLIENTS
 from tests.support.scripted import BEGIN
 
 ORDER = {
@@ -185,6 +186,23 @@ async def test_a_bug_in_one_request_is_answered_and_costs_nobody_else_anything(p
         assert await beside.sessions()
 
 
+async def test_a_long_batch_lets_others_run_between_its_requests(plane, autojump_clock):
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with plane.socket("trader") as connection, trio.open_nursery() as nursery:
+        batch = json.dumps([request("order.get", n, client_order_id="x") for n in range(100)])
+        nursery.start_soon(count)
+        await Bare(connection).ask(batch)
+        nursery.cancel_scope.cancel()
+    assert turns >= 100
+
+
 # Rights
 
 
@@ -262,6 +280,7 @@ async def test_orders_of_several_portfolios_are_listed_page_by_page(plane, autoj
         seen, after = [], None
         while True:
             page = await everything.orders(limit=size, after=after)
+            assert 0 < len(page["orders"]) <= size
             seen += [(order["portfolio"], order["client_order_id"]) for order in page["orders"]]
             after = page["next"]
             if after is None:
@@ -302,11 +321,28 @@ async def test_a_unix_socket_lets_a_user_in_by_id_unless_a_token_says_otherwise(
                     assert (await refusal(client.connect(url, token).__aenter__())).code == 401
 
 
-async def test_origins_are_those_of_the_configuration(desk_and_rig, serving, plane, autojump_clock):
-    async with websocket.connect(plane.urls[0], token="reader-token") as connection:
-        assert connection._socket.subprotocol is None
-    async with websocket.connect(plane.urls[0], token="reader-token", subprotocol="primefixd.v1") as connection:
-        assert connection._socket.subprotocol == "primefixd.v1"
+@pytest.mark.parametrize(
+    ("authorization", "name"),
+    [("Bearer reader-token", "reader"), ("bearer  reader-token", "reader"), ("Basic reader-token", None),
+     ("reader-token", None), ("Bearer reader-token trader-token", None), ("Bearer", None)],
+)  # fmt: skip
+def test_the_token_comes_as_a_bearer(authorization, name):
+    verdict = admitted(CLIENTS, Head("GET", "/", (("authorization", authorization),), Peer(unix=False)))
+    assert verdict.status == 401 if name is None else verdict.name == name
+
+
+async def test_only_configured_origins_and_the_subprotocol_are_agreed_to(desk_and_rig, serving):
+    options = {"listen": ("127.0.0.1:0",), "clients": CLIENTS, "origins": ("https://desk.example",)}
+    async with serving(desk_and_rig[0], **options) as (url,):
+        for origin, status in (("https://desk.example", b"101"), ("https://desk.example.org", b"403")):
+            lines = ["GET / HTTP/1.1", "Host: localhost", "Upgrade: websocket", "Connection: Upgrade"]
+            lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13"]
+            lines += ["Authorization: Bearer reader-token", f"Origin: {origin}"]
+            async with await trio.open_tcp_stream("127.0.0.1", int(url.rpartition(":")[2])) as stream:
+                await stream.send_all("\r\n".join([*lines, "", ""]).encode())
+                assert (await stream.receive_some()).split()[1] == status
+        async with websocket.connect(url, token="reader-token", subprotocol="primefixd.v1") as connection:
+            assert connection._socket.subprotocol == "primefixd.v1"
 
 
 # Events
@@ -341,6 +377,7 @@ async def test_one_subscription_at_a_time_and_silence_after_its_end(plane, autoj
         assert (await bare.ask(request("events.subscribe")))["error"]["code"] == -32600
         assert (await bare.ask(request("events.unsubscribe")))["result"] == {}
         plane.feed.publish(ServerStopping(), None, Moment(0.0, BEGIN))
+        await trio.sleep(20)
         assert (await bare.ask(request("server.info", 2)))["id"] == 2
         assert len(plane.feed._subscriptions) == 1  # the rig's own
         await bare.say(request("events.subscribe", 3))
@@ -349,7 +386,8 @@ async def test_one_subscription_at_a_time_and_silence_after_its_end(plane, autoj
 
 
 async def test_a_subscription_ends_with_its_connection(plane, autojump_clock):
-    async with plane.connect("trader") as trader, trader.subscribe():
+    async with plane.socket("trader") as connection:
+        await Bare(connection).ask(request("events.subscribe"))
         assert len(plane.feed._subscriptions) == 2
     await settle()
     assert len(plane.feed._subscriptions) == 1
