@@ -43,12 +43,13 @@ class Floor(Protocol):
     def count(self, connection: "Connection", now: Moment) -> bool: ...
     def hear(self, connection: "Connection", message: Message, over: bool, now: Moment) -> None: ...
     def reject(self, connection: "Connection", word: str) -> None: ...
+    def log_off(self, connection: "Connection") -> None: ...
     def over_rate(self, connection: "Connection", number: int, msg_type: str) -> None: ...
 
 
 @frozen
 class _Wired:
-    """Bytes on their way, not before `due`; `report` goes back to the floor if they never leave."""
+    """Bytes on their way, not before `due` nor before those ahead; `report` goes back if they never leave."""
 
     due: float
     data: bytes
@@ -85,6 +86,7 @@ class Connection:
                 nursery.start_soon(self._read)
                 await self._write()
                 nursery.cancel_scope.cancel()
+        self._floor.log_off(self)  # before the close, which the peer can hold up: it may come back at once
         with trio.move_on_after(CLOSE_S, shield=True):
             if not self._cut:
                 await self._close()
@@ -229,8 +231,6 @@ class Connection:
         if faults.garble is not None:
             data, faults.garble = spoil(data, faults.garble), None
         due = now.mono + faults.delay_s + self._jitter.uniform(0.0, faults.jitter_s)
-        if self._wire:
-            due = max(due, self._wire[-1].due)  # one stream: nothing overtakes
         self._wire.append(_Wired(due, data, report))
 
     async def _transmit(self, now: Moment) -> bool:

@@ -78,7 +78,7 @@ class Gateway:
             await connection.run()
         finally:
             self._open.discard(connection)
-            self._log_off(connection)
+            self.log_off(connection)
 
     async def keep_time(self) -> None:
         """Lets the walk walk and orders expire, for ever."""
@@ -104,12 +104,6 @@ class Gateway:
             return stream
         return None
 
-    def _log_off(self, connection: Connection) -> None:
-        if connection.account is not None:
-            del self._on[connection.account]
-            self.delivery.log_off(connection.account, connection.unwritten())
-            log.info("sandbox.logged_off", session=connection.account)
-
     # -- what connections ask (connection.Floor)
 
     def log_on(self, connection: Connection, logon: Message, now: Moment) -> None:
@@ -131,6 +125,14 @@ class Gateway:
         self.tallies[name].logons += 1
         self.count(connection, now)
         log.info("sandbox.logged_on", session=name, drop_copy=verdict.drop_copy, waiting=len(waiting))
+
+    def log_off(self, connection: Connection) -> None:
+        """The session is over; what it was not told waits. Asked again, nothing happens."""
+        name = connection.account
+        if name is not None and self._on.get(name) is connection:
+            del self._on[name]
+            self.delivery.log_off(name, connection.unwritten())
+            log.info("sandbox.logged_off", session=name)
 
     def count(self, connection: Connection, now: Moment) -> bool:
         """Counts a message of a session that is on; True if it is beyond the rate."""

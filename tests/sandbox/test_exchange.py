@@ -116,6 +116,8 @@ def test_last_of_several_fills_can_still_say_partially_filled(floor: Floor) -> N
         ({"price": 59000, "tif": 4}, ["8/8 103=99"]),
         ({"price": 61000, "side": 2}, ["A/A", "0/0"]),
         ({"price": "59000|18=A"}, ["A/A", "0/0"]),
+        ({"price": "60000|18=A"}, ["8/8 103=99"]),
+        ({"price": "60000|18=A", "side": 2}, ["8/8 103=99"]),
         ({"price": "60001|18=A"}, ["8/8 103=99"]),
     ],
 )
@@ -232,6 +234,13 @@ def test_gtd_order_expires_at_its_time(floor: Floor, now: Moment) -> None:
     assert floor.exchange.advance(now.later(9.9)) == []
     assert said([*floor.exchange.advance(now.later(10))]) == ["C/C"]
     assert floor.exchange.advance(now.later(11)) == []
+
+
+def test_gtd_order_that_was_done_before_its_time_does_not_expire(floor: Floor, now: Moment) -> None:
+    floor.place(LIMIT, price=61000, tif="6|126=20261123-15:00:10")
+    assert floor.exchange.advance(now.later(11)) == []
+    order = floor.exchange.book.named("a")
+    assert order is not None and order.status == "2"
 
 
 def test_orders_sized_in_quote_fill_to_their_value_and_report_base_units(floor: Floor) -> None:

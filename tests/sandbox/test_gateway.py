@@ -1,12 +1,15 @@
 """Logging on, hearing reports and being refused, as wire transcripts in virtual time."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import trio
 from attrs import evolve
 from trio.testing import MockClock
+
+from primefixd.sandbox.market import Market
 
 MakeVenue = Callable[..., Any]
 
@@ -104,6 +107,14 @@ async def test_second_session_on_a_key_is_logged_out_and_the_first_goes_on(
     assert await second.told(35, 58) == ["35=5|58=this API key has a session already"]
     await first.say(LIMIT.format(id="a"))
     assert await first.told(39) == ["39=A"]
+
+
+async def test_key_is_free_again_as_soon_as_its_session_is_over(autojump_clock: MockClock, venue: MakeVenue) -> None:
+    made = venue()
+    client = await made.client().logon()
+    await client.say("35=5")
+    assert (await client.hear()).type == "5"
+    await made.client().logon()
 
 
 async def test_eighth_session_of_a_portfolio_is_refused_and_another_portfolio_is_not(
@@ -271,3 +282,26 @@ async def test_connection_that_never_logs_on_is_closed(autojump_clock: MockClock
     began = trio.current_time()
     assert await client.closed()
     assert trio.current_time() - began == pytest.approx(10, abs=1)
+
+
+async def test_market_order_after_an_idle_time_fills_at_the_price_of_that_moment(
+    autojump_clock: MockClock, venue: MakeVenue
+) -> None:
+    made = venue(seed=3)
+    walk = Market(3, made.clock())
+    client = await made.client().logon()
+    await trio.sleep(30)
+    await client.say(MARKET.format(id="a").replace("BTC", "ETH"))
+    await client.told(39, count=2)
+    walk.advance(made.clock())
+    assert Decimal((await client.hear()).get(31)) == walk.price("ETH-USD") != Market(3, made.clock()).price("ETH-USD")
+
+
+async def test_order_expires_in_time_on_a_venue_that_was_idle(autojump_clock: MockClock, venue: MakeVenue) -> None:
+    made = venue()
+    client = await made.client().logon()
+    await client.say(LIMIT.format(id="a").replace("59=1", f"59=6|126={client.time(5)}"))
+    await client.told(39, count=2)
+    began = trio.current_time()
+    assert await client.told(150, 39) == ["150=C|39=C"]
+    assert trio.current_time() - began < 5.5

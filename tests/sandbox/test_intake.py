@@ -61,3 +61,11 @@ def test_sequence_of_fifty_orders_in_one_second_and_the_next() -> None:
     assert intake.tallies["main-1"].busiest.most == 53
     assert not intake.count(ACCOUNT, NOW.later(1.1))
     assert intake.tallies["main-1"].busiest.most == 53
+
+
+def test_longest_fields_are_cut_so_that_the_answer_can_be_sent() -> None:
+    intake = Intake(Exchange(1, NOW), [ACCOUNT], limits=True)
+    fields = [(35, b"D"), (34, b"2"), (1, b"main"), (11, b"\xff" * 16_000), (55, b"\xff" * 16_000)]
+    [answer] = intake.answer(Message(fields), ACCOUNT, False, NOW)
+    assert not isinstance(answer, Malformed)
+    assert len(encode([(35, "8"), *answer.body])) < 2_000

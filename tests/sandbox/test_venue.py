@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -236,6 +237,16 @@ async def test_junk_and_abrupt_closes_on_both_ports_disturb_nobody(house: Open) 
             await client.say(LIMIT.format(id=f"a{number}").replace("59000", "100"))
             assert await client.told(39, count=2) == ["39=A", "39=0"]
         assert len((await call("venue.book"))["orders"]) == len(JUNK)
+
+
+async def test_client_that_resets_its_connection_ends_its_session_only(house: Open) -> None:
+    async with house() as place:
+        client, other = await place.client("main-1"), await place.client("main-2")
+        raw = client.stream.transport_stream
+        raw.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await trio.aclose_forcefully(raw)
+        await other.say(LIMIT.format(id="a").replace("59000", "100"))
+        assert await other.told(39) == ["39=A"]
 
 
 async def test_clear_port_for_a_local_stunnel(accounts: tuple[Account, ...], raw_client: Any) -> None:
