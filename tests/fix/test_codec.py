@@ -300,8 +300,8 @@ def test_the_published_report_parses() -> None:
     assert encode([(tag, value.decode()) for tag, value in report.fields]) == framed(body)
 
 
-PARSER = simplefix.FixParser()  # it takes the data fields of later FIX for data, too
-simple_tags = plain_tags.filter(lambda tag: tag not in {*PARSER.raw_len_tags, *PARSER.raw_data_tags})
+PARSER = simplefix.FixParser()  # it takes data fields of later FIX for data, too, and writes MsgType only once
+simple_tags = plain_tags.filter(lambda tag: tag not in {35, *PARSER.raw_len_tags, *PARSER.raw_data_tags})
 simple_fields = st.tuples(simple_tags, text).map(lambda field: [field])
 raw_data = data_fields.filter(lambda fields: fields[0][0] == 95)
 simple_bodies = st.tuples(text, st.lists(simple_fields | raw_data, max_size=8)).map(

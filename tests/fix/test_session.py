@@ -233,6 +233,15 @@ def test_a_silent_peer_is_asked_once_and_then_given_up() -> None:
     assert session.outgoing_count == 0
 
 
+def test_nothing_more_is_written_to_a_peer_that_is_gone() -> None:
+    session = initiator()
+    play(session, LOGON)
+    assert session.tick(START.later(36)) == []
+    assert session.outgoing_count == 1
+    assert session.tick(START.later(72))
+    assert session.outgoing_count == 0
+
+
 @pytest.mark.parametrize("answer", ["35=0|34=2|112=TEST-1", "35=0|34=2", "35=8|34=2|37=x"])
 def test_any_message_is_a_sign_of_life(answer: str) -> None:
     told = "** Received 8 2" if answer.startswith("35=8") else ""
