@@ -1,0 +1,105 @@
+"""`primefixd run` and `primefixd check`: both read the configuration in the same way, and only one acts on it."""
+
+import os
+from collections.abc import Iterator
+from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPERM
+from pathlib import Path
+
+import click
+import trio
+
+from primefixd import daemon, logs
+from primefixd.cli.output import Exit, Failure, say, say_json, warn
+from primefixd.config import ConfigError, Loaded, Settings, load
+from primefixd.runtime.ports import system_ports
+from primefixd.secret import Secret
+
+_CANNOT_LISTEN = frozenset({EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPERM})
+
+config_option = click.option(
+    "--config", "file", metavar="FILE", type=click.Path(path_type=Path), required=True, help="The configuration."
+)
+credentials_option = click.option(
+    "--credentials",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where {credential: NAME} is looked for; else in $CREDENTIALS_DIRECTORY.",
+)
+
+
+@click.command(epilog="Example: primefixd run --config /etc/primefixd/primefixd.yaml --credentials /etc/primefixd/keys")
+@config_option
+@credentials_option
+def run(file: Path, credentials: Path | None) -> None:
+    """Run the daemon in the foreground, until SIGTERM or Ctrl-C.
+
+    It logs to stderr: text on a terminal, else JSON. It does not start with a configuration that `check` complains of.
+    """
+    loaded = load_or_refuse(file, credentials)
+    warn(*loaded.warnings)
+    logs.set_up(secrets_of(loaded.settings))
+    try:
+        trio.run(daemon.run_until_signal, loaded.settings, system_ports())
+    except (OSError, BaseExceptionGroup) as error:
+        raise starting_failure(error, f"end what uses that address, or change control.listen in {file}") from None
+
+
+@click.command(epilog="Example: primefixd check --config primefixd.yaml --credentials keys")
+@config_option
+@credentials_option
+@click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
+def check(file: Path, credentials: Path | None, as_json: bool) -> None:
+    """Check a configuration: report every mistake with its line, open no port.
+
+    Everything that `run` would read is read, secrets included; their values are never shown.
+    """
+    try:
+        loaded = load(file, credentials, os.environ)
+    except ConfigError as error:
+        if as_json:
+            say_json({"valid": False, "problems": error.problems, "warnings": []})
+        raise Failure(*error.problems, code=Exit.CONFIG) from None
+    counts = _counts(loaded.settings)
+    warn(*(f"{warning} (warning)" for warning in loaded.warnings))
+    if as_json:
+        say_json({"valid": True, "problems": [], "warnings": loaded.warnings} | counts)
+        return
+    words = (f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())
+    say(f"configuration is valid: {', '.join(words)}")
+
+
+def _counts(settings: Settings) -> dict[str, int]:
+    return {
+        "portfolios": len(settings.portfolios),
+        "sessions": sum(len(portfolio.sessions) for portfolio in settings.portfolios),
+        "clients": len(settings.control.clients),
+    }
+
+
+def load_or_refuse(file: Path, credentials: Path | None, *, ca_file_required: bool = True) -> Loaded:
+    """The configuration in `file`; raises Failure with every problem that it has."""
+    try:
+        return load(file, credentials, os.environ, ca_file_required=ca_file_required)
+    except ConfigError as error:
+        raise Failure(*error.problems, code=Exit.CONFIG) from None
+
+
+def secrets_of(settings: Settings) -> Iterator[Secret]:
+    """Every secret of the configuration, to be masked in logs."""
+    for client in settings.control.clients:
+        if client.token is not None:
+            yield client.token
+    for portfolio in settings.portfolios:
+        for session in portfolio.sessions:
+            yield from (session.api_key, session.api_secret, session.passphrase)
+
+
+def starting_failure(error: BaseException, remedy: str) -> BaseException:
+    """A port or file that cannot be had, as a Failure that says what to do; whatever else, as it is."""
+    first = error
+    while isinstance(first, BaseExceptionGroup) and len(first.exceptions) == 1:
+        first = first.exceptions[0]
+    if not isinstance(first, OSError) or (first.filename is None and first.errno not in _CANNOT_LISTEN):
+        return error
+    what = f"cannot use {first.filename}" if first.filename is not None else "cannot listen"
+    return Failure(f"{what}: {first.strerror or first}; {remedy}")
