@@ -1,15 +1,18 @@
 """The executions of one order: each counts once, whoever told it, until the venue itself takes it back.
 
 Totals are sums over what was heard and never come from a report's own totals (order-rules.md 2 and 4; prime-fix.md
-section 5 on tag 8002).
+section 5 on tag 8002). They are kept running: an order may have ten thousand fills.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
 
 from attrs import evolve
 
-from primefixd.orders.model import Fill, Transaction
+from primefixd.orders.model import Fill, Report, Transaction
+
+_NOTHING = Decimal(0)
 
 
 class Verdict(Enum):
@@ -19,53 +22,77 @@ class Verdict(Enum):
 
 
 class Executions:
-    """Fills by ExecID, and the key of every report that made, corrected or busted one."""
+    """Fills by ExecID, and the key of every report that made or corrected one.
+
+    `quantity` is in base units; `value` and `commission` in quote units, the latter as far as the venue told it.
+    """
 
     def __init__(self) -> None:
         self._fills: dict[str, Fill] = {}
         self._heard: dict[tuple[str, Transaction], tuple[Decimal, Decimal | None]] = {}
-
-    @property
-    def quantity(self) -> Decimal:
-        """Base units filled."""
-        return sum((fill.last_quantity for fill in self._fills.values()), Decimal(0))
-
-    @property
-    def value(self) -> Decimal:
-        """Quote units filled, without fees."""
-        return sum((fill.last_quantity * fill.last_price for fill in self._fills.values()), Decimal(0))
-
-    @property
-    def commission(self) -> Decimal:
-        """Quote units of commission, as far as the venue told it."""
-        return sum((fill.commission or Decimal(0) for fill in self._fills.values()), Decimal(0))
+        self._corrects: dict[str, str] = {}  # ExecID of a correction: that of the execution
+        self._corrected_at: dict[str, datetime] = {}
+        self.quantity = self.value = self.commission = _NOTHING
 
     def hear(self, exec_id: str, transaction: Transaction, quantity: Decimal, price: Decimal | None) -> Verdict:
         """Whether this report is new, by (ExecID, ExecTransType); a key that comes with other terms contradicts.
 
         Account and OrderID complete the key of order-rules.md 2: they are those of the order that owns this object.
         """
-        terms = self._heard.get((exec_id, transaction))
-        if terms is None:
-            self._heard[exec_id, transaction] = (quantity, price)
+        terms = self._heard.setdefault((exec_id, transaction), new := (quantity, price))
+        if terms is new:
             return Verdict.NEW
-        return Verdict.REPEATED if terms == (quantity, price) else Verdict.CONTRADICTS
+        return Verdict.REPEATED if terms == new else Verdict.CONTRADICTS
 
     def add(self, fill: Fill) -> None:
+        """Count an execution that `hear` called new."""
         self._fills[fill.exec_id] = fill
+        self._count(fill)
 
-    def knows(self, exec_id: str | None) -> bool:
-        """Whether that execution counts at present: heard, and not busted since."""
-        return exec_id in self._fills
+    def knows(self, exec_id: str) -> bool:
+        """Whether that execution counts at present: heard, and not busted since. A correction's ExecID names it too."""
+        return self._root(exec_id) in self._fills
+
+    def busted(self, exec_id: str) -> bool:
+        """Whether that execution was heard and taken back."""
+        root = self._root(exec_id)
+        return root not in self._fills and (root, Transaction.NEW) in self._heard
 
     def bust(self, exec_id: str) -> Fill:
         """Take back a known execution."""
-        return self._fills.pop(exec_id)
-
-    def correct(self, exec_id: str, quantity: Decimal, price: Decimal, commission: Decimal | None) -> Fill:
-        """Give a known execution new terms; a commission that the venue left out stays as it was."""
-        old = self._fills[exec_id]
-        charged = old.commission if commission is None else commission
-        fill = evolve(old, last_quantity=quantity, last_price=price, commission=charged)
-        self._fills[exec_id] = fill
+        fill = self._fills.pop(self._root(exec_id))
+        self._recount()
         return fill
+
+    def correct(self, exec_id: str, report: Report, price: Decimal) -> Fill | None:
+        """Give a known execution the terms of `report`, at `price`; None if a newer correction of it stands.
+
+        A commission that the venue left out stays as it was, with its fees.
+        """
+        root = self._root(exec_id)
+        if report.exec_id:
+            self._corrects[report.exec_id] = root
+        if (at := report.transact_time) is not None:
+            if at < self._corrected_at.get(root, at):
+                return None
+            self._corrected_at[root] = at
+        fill = evolve(self._fills[root], last_quantity=report.last_quantity, last_price=price)
+        if report.commission is not None:
+            fill = evolve(fill, commission=report.commission, fees=report.fees)
+        self._fills[root] = fill
+        self._recount()
+        return fill
+
+    def _root(self, exec_id: str) -> str:
+        return exec_id if exec_id in self._fills else self._corrects.get(exec_id, exec_id)
+
+    def _count(self, fill: Fill) -> None:
+        self.quantity += fill.last_quantity
+        self.value += fill.last_quantity * fill.last_price
+        self.commission += fill.commission or _NOTHING
+
+    def _recount(self) -> None:
+        """Sum anew: subtracting would leave behind what adding had rounded. Rare, unlike fills."""
+        self.quantity = self.value = self.commission = _NOTHING
+        for fill in self._fills.values():
+            self._count(fill)

@@ -1,64 +1,35 @@
-"""How one execution report changes one order: fills first, then status, then what does not add up.
+"""How one execution report changes one order: executions first, then status, then what does not add up.
 
 Straight-line and pure. The order of the steps is that of order-rules.md: snapshots (3), busts and corrections (4),
-fills (1, 2), status (6, 7), gaps (5).
+fills (1, 2), status (6, 7), gaps (5). A report that another session has brought before changes nothing.
 """
-
-from datetime import datetime
 
 from attrs import evolve
 
 from primefixd.clock import Moment
-from primefixd.orders import lifecycle
-from primefixd.orders.executions import Executions, Verdict
+from primefixd.orders import fills, lifecycle
+from primefixd.orders.entry import Entry
+from primefixd.orders.fills import Heard
 from primefixd.orders.lifecycle import Move
 from primefixd.orders.model import (
     FINAL,
     Cancel,
     CancelState,
-    Fill,
     Order,
     RejectReason,
     Report,
     ReportKind,
     Status,
+    TimeInForce,
     Transaction,
     VenueStatus,
 )
-from primefixd.orders.records import (
-    Change,
-    Contradicted,
-    FillBusted,
-    FillCorrected,
-    FillGap,
-    OrderFilled,
-    OrderUpdated,
-)
+from primefixd.orders.records import Change, Contradicted, FillGap, OrderUpdated
 
+IMMEDIATE = frozenset({TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL})
 
-class Entry:
-    """One order, with what only judging the next word on it needs."""
-
-    __slots__ = ("asked_why", "asking", "executions", "latest", "order")
-
-    def __init__(self, order: Order) -> None:
-        self.order = order
-        self.executions = Executions()
-        self.latest: datetime | None = None  # newest TransactTime heard
-        self.asking = 0  # status requests that left and were not answered yet
-        self.asked_why: set[str] = set()  # so that one odd state is told and asked about once, not for ever
-
-    def first(self, why: str) -> bool:
-        """Whether `why` is a new reason to ask the venue for this order's state."""
-        new = why not in self.asked_why
-        self.asked_why.add(why)
-        return new
-
-    @property
-    def complete(self) -> bool:
-        """Whether the fills heard reach the size; one sized in quote ends by the venue's word (order-rules.md 7)."""
-        size = self.order.terms.base_quantity
-        return size is not None and self.executions.quantity >= size
+_UNHEARD = frozenset({Status.QUEUED, Status.SENT, Status.PENDING})  # there is nothing to go back to from these
+_RESTORED = frozenset({Status.PENDING, Status.PENDING_REPLACE})
 
 
 def is_snapshot(report: Report, *, asking: bool) -> bool:
@@ -68,29 +39,38 @@ def is_snapshot(report: Report, *, asking: bool) -> bool:
     """
     if report.transaction is Transaction.STATUS or report.kind is ReportKind.STATUS or report.exec_id == "0":
         return True
-    return asking and report.transaction is not Transaction.NEW and report.exec_ref_id is None
+    return asking and report.transaction is not Transaction.NEW and not report.exec_ref_id
 
 
 def judge(entry: Entry, report: Report, source: str, now: Moment) -> tuple[list[Change], bool]:
     """What `report`, heard on session `source`, changes about `entry`, and whether to ask for the order's state."""
-    snapshot = is_snapshot(report, asking=entry.asking > 0)
+    before, newer = entry.order, _newer(entry, report)
+    snapshot = is_snapshot(report, asking=entry.asking > 0 or report == entry.answer)
     if snapshot:
-        entry.asking = max(entry.asking - 1, 0)
-    elif report.transaction is not Transaction.NEW:
-        return _take_back(entry, report, now)
-    before = entry.order
-    stale = _stale(entry, report)
-    fill, odd = (None, None) if snapshot else _fill(entry, report, source, now)
-    odd = odd or _move(entry, report, snapshot, stale, now)
-    _remember_time(entry, report)
-    changes: list[Change] = [OrderFilled(entry.order, fill)] if fill else []
+        heard = _answered(entry, report)
+    elif report.transaction is Transaction.NEW:
+        heard = fills.fill(entry, report, source, now)
+    else:
+        heard = fills.take_back(entry, report)
+    if not heard.news:
+        return [Contradicted(entry.order, text) for text in heard.odd], len(heard.odd) > 0
+    fills.total(entry, report, heard, now)
+    odd = heard.odd + _move(entry, report, snapshot, newer, now) + _misfits(entry, report, heard, snapshot and newer)
+    _remember_time(entry, report, now)
+    changes: list[Change] = [evolve(each, order=entry.order) for each in heard.told]
     if _visible(before) != _visible(entry.order):
         changes.append(OrderUpdated(entry.order))
-    if odd is not None:
-        changes.append(Contradicted(entry.order, odd))
-    doubts = _overfill(entry) + _gap(entry, report)
-    unsettled = _unsettled(entry, report)
-    return changes + doubts, unsettled or odd is not None or len(doubts) > 0
+    doubts = [Contradicted(entry.order, text) for text in odd] + _gap(entry)
+    unsettled = _unsettled(entry, report, heard, newer)
+    return changes + doubts, unsettled or len(doubts) > 0
+
+
+def _answered(entry: Entry, report: Report) -> Heard:
+    """A snapshot; one that nobody waits for and that was heard before is a copy."""
+    if entry.asking == 0 and report == entry.answer:
+        return Heard(news=False)
+    entry.answer, entry.asking = report, max(entry.asking - 1, 0)
+    return Heard()
 
 
 def _visible(order: Order) -> tuple[object, ...]:
@@ -98,67 +78,36 @@ def _visible(order: Order) -> tuple[object, ...]:
     return order.status, order.order_id, order.in_doubt, order.venue_status, order.cancel, order.reject_reason
 
 
+def _newer(entry: Entry, report: Report) -> bool:
+    return entry.latest is None or (report.transact_time is not None and report.transact_time > entry.latest)
+
+
 def _stale(entry: Entry, report: Report) -> bool:
     """Whether `report` is older than what is known, by its TransactTime or its CumQty (order-rules.md 6)."""
     if report.transact_time is not None and entry.latest is not None and report.transact_time < entry.latest:
         return True
-    return report.cumulative_quantity is not None and report.cumulative_quantity < entry.executions.quantity
+    return report.cumulative_quantity is not None and report.cumulative_quantity < entry.counted
 
 
-def _remember_time(entry: Entry, report: Report) -> None:
-    if report.transact_time is not None and (entry.latest is None or report.transact_time > entry.latest):
-        entry.latest = report.transact_time
+def _remember_time(entry: Entry, report: Report, now: Moment) -> None:
+    """An end that carries no time is dated by our own clock, so that older words cannot undo it."""
+    time = report.transact_time or (now.utc if entry.ended else None)
+    if time is not None and (entry.latest is None or time > entry.latest):
+        entry.latest = time
 
 
-def _fill(entry: Entry, report: Report, source: str, now: Moment) -> tuple[Fill | None, str | None]:
-    """The unseen execution that `report` tells, counted already, and what is odd about it (order-rules.md 1 and 2)."""
-    if report.kind is not ReportKind.TRADE or report.last_quantity <= 0:
-        return None, None
-    if report.last_price is None or report.exec_id is None:
-        missing = "price" if report.exec_id else "ExecID"
-        return None, f"a fill of {report.last_quantity:f} came without a readable {missing}"
-    verdict = entry.executions.hear(report.exec_id, report.transaction, report.last_quantity, report.last_price)
-    if verdict is Verdict.CONTRADICTS:
-        return None, f"execution {report.exec_id} was told twice with different terms"
-    if verdict is Verdict.REPEATED:
-        return None, None
-    cumulative = report.cumulative_quantity
-    fill = Fill(
-        fill_id=f"{report.order_id or entry.order.order_id or entry.order.client_order_id}/{report.exec_id}",
-        exec_id=report.exec_id,
-        cumulative_quantity=entry.executions.quantity + report.last_quantity if cumulative is None else cumulative,
-        last_quantity=report.last_quantity,
-        last_price=report.last_price,
-        commission=report.commission,
-        fees=report.fees,
-        venue=report.venue,
-        time=report.transact_time or now.utc,
-        source=source,
-    )
-    entry.executions.add(fill)
-    _total(entry, now)
-    return fill, None
+# Status
 
 
-def _total(entry: Entry, now: Moment) -> None:
-    heard = entry.executions
-    entry.order = evolve(
-        entry.order,
-        filled_quantity=heard.quantity,
-        filled_value=heard.value,
-        commission=heard.commission,
-        updated_at=now.utc,
-    )
-
-
-def _move(entry: Entry, report: Report, snapshot: bool, stale: bool, now: Moment) -> str | None:
+def _move(entry: Entry, report: Report, snapshot: bool, newer: bool, now: Moment) -> tuple[str, ...]:
     """Take over what `report` says of the order's state; returns what two words contradict each other about."""
     order = entry.order
-    if report.reject_reason is RejectReason.DUPLICATE_ORDER and order.in_doubt:
-        return None  # it proves that the venue has the order, and is no rejection of it (order-rules.md 14)
-    if snapshot and (report.status is VenueStatus.REJECTED or report.reject_reason is RejectReason.UNKNOWN_ORDER):
-        return None  # absence is never proof (order-rules.md 13)
-    claim = _claim(entry, report, snapshot, stale)
+    if _proves_nothing(entry, report, snapshot):
+        return ()
+    stale = _stale(entry, report)
+    pending = order.status in (Status.PENDING_CANCEL, Status.PENDING_REPLACE)
+    told = _remainder(entry, lifecycle.claim(report, snapshot=snapshot, pending=pending))
+    claim = Status.FILLED if entry.complete else _claim(entry, report, told, stale, newer)
     step = Move.IGNORE if claim in (None, order.status) else lifecycle.move(order.status, claim or order.status)
     status = order.status if step is Move.IGNORE or claim is None else claim
     entry.order = evolve(
@@ -166,39 +115,87 @@ def _move(entry: Entry, report: Report, snapshot: bool, stale: bool, now: Moment
         status=status,
         order_id=order.order_id or report.order_id,
         in_doubt=False,
-        venue_status=order.venue_status if stale else report.status.value,
+        venue_status=order.venue_status if stale or (order.final and claim is None) else report.status.value,
         cancel=_cancel_after(order.cancel, status, now),
         reject_reason=_reject_reason(order, report, status),
         reject_text=(report.text or order.reject_text) if status is Status.REJECTED else None,
         acknowledged_at=order.acknowledged_at or now.utc,
         updated_at=now.utc,
     )
-    return f"the venue says {status} of an order that was {order.status}" if step is Move.CONTRADICT else None
+    _note(entry, order, claim, report)
+    if step is Move.CONTRADICT:
+        return (f"the venue says {status} of an order that was {order.status}",)
+    if entry.complete and told in FINAL and told is not Status.FILLED:
+        return entry.once(f"the venue says {told} of an order whose fills reach its size")
+    return ()
 
 
-def _claim(entry: Entry, report: Report, snapshot: bool, stale: bool) -> Status | None:
-    """The status that `report` and the quantities together speak for; None leaves the order where it is."""
+def _note(entry: Entry, before: Order, claim: Status | None, report: Report) -> None:
+    """What later words will be judged by: who ended the order, and where a refused cancel leaves it."""
+    status = entry.order.status
+    entry.ended = status in FINAL and (claim in FINAL or entry.ended)
+    entry.reopened = entry.reopened or (before.final and status not in FINAL)
+    if status is Status.PENDING_CANCEL and before.status in _RESTORED:
+        entry.restored = before.status
+    elif report.kind in (ReportKind.NEW, ReportKind.TRADE) and entry.restored is Status.PENDING:
+        entry.restored = Status.OPEN
+
+
+def _proves_nothing(entry: Entry, report: Report, snapshot: bool) -> bool:
+    """Whether a rejection is none of this order.
+
+    Absence is never proof (order-rules.md 13), and a duplicate proves that the venue has the order (order-rules.md 14).
+    """
+    if report.kind is ReportKind.TRADE and not snapshot:
+        return False
+    doubtful = snapshot or entry.order.in_doubt or entry.order.acknowledged_at is not None
+    if report.reject_reason is RejectReason.DUPLICATE_ORDER:
+        return doubtful
+    if report.reject_reason is RejectReason.UNKNOWN_ORDER:
+        return doubtful or entry.asking > 0
+    return snapshot and report.status is VenueStatus.REJECTED
+
+
+def _claim(entry: Entry, report: Report, told: Status | None, stale: bool, newer: bool) -> Status | None:
+    """The status that `report` speaks for by being newer, or final; None leaves the order where it is."""
     order = entry.order
-    if entry.complete:
-        return Status.FILLED
-    pending = order.status in (Status.PENDING_CANCEL, Status.PENDING_REPLACE)
-    claim = lifecycle.claim(report, snapshot=snapshot, pending=pending)
-    if claim in FINAL and not order.final:
-        return claim  # a terminal fact holds however late it is heard
-    if order.final and (report.kind is ReportKind.TRADE or not _newer(entry, report)):
-        return None  # a late fill is told, and moves nothing
-    return None if stale else claim
+    if order.final:
+        return told if not entry.ended or _reopens(entry, report, told, stale, newer) else None
+    if told in FINAL:
+        return None if stale and entry.reopened else told  # a terminal fact holds however late it is heard
+    if order.status in _UNHEARD:
+        return Status.OPEN if told in (None, Status.PENDING) and entry.executions.quantity > 0 else told
+    return None if stale else told
 
 
-def _newer(entry: Entry, report: Report) -> bool:
-    return report.transact_time is not None and (entry.latest is None or report.transact_time > entry.latest)
+def _remainder(entry: Entry, told: Status | None) -> Status | None:
+    """The rest of an IOC or FOK is CANCELLED, with its fills, whatever the venue calls that (order-rules.md 7)."""
+    if entry.order.terms.time_in_force not in IMMEDIATE:
+        return told
+    rest = told is Status.EXPIRED or (told is Status.REJECTED and entry.executions.quantity > 0)
+    return Status.CANCELLED if rest else told
+
+
+def _reopens(entry: Entry, report: Report, told: Status | None, stale: bool, newer: bool) -> bool:
+    """Whether `report` can undo an end that the venue told.
+
+    A late fill moves nothing, except that a rejected order has none; a bust or correction undoes a FILLED.
+    """
+    if report.kind is not ReportKind.TRADE or told in FINAL:
+        return newer
+    undone = Status.REJECTED if report.transaction is Transaction.NEW else Status.FILLED
+    return entry.order.status is undone and not stale
 
 
 def _cancel_after(cancel: Cancel | None, status: Status, now: Moment) -> Cancel | None:
+    """The state of the cancel in a new status: pending is what the venue says it is (order-rules.md 19)."""
     if status in FINAL:
         return None
-    if status is Status.PENDING_CANCEL and (cancel is None or cancel.state is not CancelState.PENDING):
+    pending = cancel is not None and cancel.state is CancelState.PENDING
+    if status is Status.PENDING_CANCEL and not pending:
         return Cancel(state=CancelState.PENDING, since=now.utc)
+    if status is Status.OPEN and pending:
+        return Cancel(state=CancelState.SENT, since=now.utc)
     return cancel
 
 
@@ -208,47 +205,44 @@ def _reject_reason(order: Order, report: Report, status: Status) -> str | None:
     return order.reject_reason or (report.reject_reason or RejectReason.OTHER).value
 
 
-def _overfill(entry: Entry) -> list[Change]:
-    size, filled = entry.order.terms.base_quantity, entry.executions.quantity
-    if size is None or filled <= size or not entry.first(f"overfill {filled}"):
-        return []
-    return [Contradicted(entry.order, f"filled {filled:f} of an order for {size:f}")]
+# What does not add up
 
 
-def _gap(entry: Entry, report: Report) -> list[Change]:
+def _misfits(entry: Entry, report: Report, heard: Heard, answer: bool) -> tuple[str, ...]:
+    """What cannot be true together; `answer` says that `report` is a fresh answer about the order's state."""
+    terms, filled, told = entry.order.terms, entry.executions.quantity, report.cumulative_quantity
+    odd: tuple[str, ...] = ()
+    if heard.told and terms.base_quantity is not None and filled > terms.base_quantity:
+        odd += (f"filled {filled:f} of an order for {terms.base_quantity:f}",)
+    if heard.told and filled and entry.order.status is Status.REJECTED:
+        odd += entry.once("a fill of an order that was rejected")
+    if answer and told is not None and told < filled:
+        odd += entry.once(f"the venue counts {told:f}, less than the {filled:f} that was heard")
+    if report.side not in (None, terms.side) or report.product_id not in (None, terms.product_id):
+        odd += entry.once(f"the venue says that the order is to {report.side} {report.product_id}")
+    return odd
+
+
+def _gap(entry: Entry) -> list[Change]:
     """The venue counts more than the fills that were heard: said once, never a fill by itself (order-rules.md 5)."""
-    told, heard = report.cumulative_quantity, entry.executions.quantity
-    if told is None or told <= heard or not entry.first(f"gap {told} {heard}"):
+    heard, known = entry.executions.quantity, entry.missing
+    entry.missing = entry.counted - heard
+    if entry.missing <= known:
         return []
-    return [FillGap(entry.order, venue_quantity=told, heard_quantity=heard)]
+    return [FillGap(entry.order, venue_quantity=entry.counted, heard_quantity=heard)]
 
 
-def _unsettled(entry: Entry, report: Report) -> bool:
+def _unsettled(entry: Entry, report: Report, heard: Heard, newer: bool) -> bool:
     """Whether the venue's word ends nothing by itself and ought to be asked about, once each (order-rules.md 6, 7)."""
-    if report.status in lifecycle.ASKED_ABOUT:
-        return entry.first(f"status {report.status}")
-    leaves_nothing = report.leaves_quantity == 0 and not entry.order.final
-    return leaves_nothing and report.cumulative_quantity != 0 and entry.first("leaves nothing")
-
-
-def _take_back(entry: Entry, report: Report, now: Moment) -> tuple[list[Change], bool]:
-    """A bust or a correction of a known execution; the only reports that lower a filled quantity (order-rules.md 4)."""
-    reference, exec_id = report.exec_ref_id, report.exec_id or ""
-    price = report.last_price
-    verdict = entry.executions.hear(exec_id, report.transaction, report.last_quantity, price)
-    if verdict is Verdict.REPEATED:
-        return [], False
-    correction = report.transaction is Transaction.CORRECT
-    if reference is None or not entry.executions.knows(reference) or (correction and price is None):
-        what = f"a {report.transaction} of execution {reference or 'unnamed'} that is not known here"
-        return [Contradicted(entry.order, what)], entry.first(what)
-    if correction and price is not None:
-        fill = entry.executions.correct(reference, report.last_quantity, price, report.commission)
-        _total(entry, now)
-        told: Change = FillCorrected(entry.order, fill, replaces=reference)
-    else:
-        fill = entry.executions.bust(reference)
-        _total(entry, now)
-        told = FillBusted(entry.order, fill)
-    _remember_time(entry, report)
-    return [told], entry.order.status is Status.FILLED and entry.first(f"taken back {exec_id}")
+    order, told, filled = entry.order, report.cumulative_quantity, entry.executions.quantity
+    short = order.status is Status.FILLED and order.terms.base_quantity is not None and not entry.complete
+    reasons = {
+        f"status {report.status}": report.status in lifecycle.ASKED_ABOUT,
+        "leaves nothing": report.leaves_quantity == 0 and told != 0 and not order.final,
+        f"{report.kind} but {report.status}": report.kind in lifecycle.ENDS and not order.final,
+        "duplicate": report.reject_reason is RejectReason.DUPLICATE_ORDER and not order.final,
+        f"less {told} {filled}": newer and told is not None and told < filled,
+        f"short {filled}": short and (heard.takes_back or entry.missing == 0),
+    }
+    new = [why for why, applies in reasons.items() if applies and entry.first(why)]
+    return len(new) > 0

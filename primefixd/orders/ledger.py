@@ -12,7 +12,8 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 
 from primefixd.clock import Moment
-from primefixd.orders.judging import Entry, judge
+from primefixd.orders.entry import Entry
+from primefixd.orders.judging import IMMEDIATE, judge
 from primefixd.orders.model import (
     FINAL,
     Cancel,
@@ -21,7 +22,6 @@ from primefixd.orders.model import (
     Order,
     Report,
     Status,
-    TimeInForce,
 )
 from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated
 
@@ -29,8 +29,6 @@ FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its
 IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
 FOREIGN_REPORTS_MAX = 10_000  # keys of reports on orders that are not ours, to tell each once
 QUIET_ASKS_MAX = 5  # how often the silence of one order is asked about
-
-_IMMEDIATE = (TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL)
 
 
 @frozen
@@ -114,11 +112,13 @@ class Ledger:
 
     def link_lost(self, session: str, now: Moment) -> list[Change]:
         """What left on `session` and was not acknowledged is in doubt."""
-        changes: list[Change] = []
-        for order in self.live():
-            if order.session == session and order.status is Status.SENT and not order.in_doubt:
-                changes.append(OrderInDoubt(self._change(order.client_order_id, now, in_doubt=True).order))
-        return changes
+        lost = [
+            order.client_order_id
+            for order in self.live()
+            if order.session == session and order.status is Status.SENT and order.acknowledged_at is None
+            if not order.in_doubt
+        ]
+        return [OrderInDoubt(self._change(key, now, in_doubt=True).order) for key in lost]
 
     # What the venue says
 
@@ -140,9 +140,10 @@ class Ledger:
         return entry.order if entry else None
 
     def cancel_refused(self, client_order_id: str, reason: str, now: Moment) -> CancelRejected:
-        """The cancel is refused for good: the order goes back to what the quantities say (order-rules.md 6)."""
-        held = self._entries[client_order_id].order.status
-        status = Status.OPEN if held is Status.PENDING_CANCEL else held
+        """The cancel is refused for good: that restores what was before (order-rules.md 6)."""
+        entry = self._entries[client_order_id]
+        held, before, entry.restored = entry.order.status, entry.restored, Status.OPEN
+        status = before if held is Status.PENDING_CANCEL else held
         cancel = Cancel(state=CancelState.REJECTED, since=now.utc, reason=reason)
         return CancelRejected(self._change(client_order_id, now, status=status, cancel=cancel).order, reason)
 
@@ -178,7 +179,7 @@ class Ledger:
         return self._by_order_id.get(report.order_id or "")
 
     def _foreign_once(self, report: Report) -> tuple[Change, ...]:
-        key = (report.order_id, report.exec_id, report.transaction, report.kind)
+        key = (report.order_id, report.client_order_id, report.exec_id, report.transaction, report.kind)
         if key in self._foreign:
             return ()
         self._foreign[key] = None
@@ -187,7 +188,7 @@ class Ledger:
 
     def _listen(self, entry: Entry, now: Moment) -> None:
         order = entry.order
-        if order.terms.time_in_force in _IMMEDIATE and order.filled_quantity and not order.final:
+        if order.terms.time_in_force in IMMEDIATE and order.filled_quantity and not order.final:
             self._heard_at[order.client_order_id] = now.mono
         else:
             self._heard_at.pop(order.client_order_id, None)
@@ -195,21 +196,29 @@ class Ledger:
     def _settle(self, entry: Entry) -> None:
         """Keep the indices true after a change, and the kept final orders bounded."""
         order = entry.order
-        if order.order_id is not None:
-            self._by_order_id[order.order_id] = entry
+        if order.order_id:
+            self._by_order_id.setdefault(order.order_id, entry)
         if order.status not in FINAL:
-            self._live[order.client_order_id] = entry
-            self._final.pop(order.client_order_id, None)
+            if order.client_order_id not in self._live:
+                self._reopen(entry)
             return
         self._live.pop(order.client_order_id, None)
+        self._heard_at.pop(order.client_order_id, None)
         self._final[order.client_order_id] = None
         for key in _trim(self._final, FINAL_ORDERS_MAX):
             self._forget(key)
 
+    def _reopen(self, entry: Entry) -> None:
+        """Put an order that was final back among the live ones, at its place: they are listed oldest first."""
+        self._final.pop(entry.order.client_order_id)
+        self._live[entry.order.client_order_id] = entry
+        self._live = dict(sorted(self._live.items(), key=lambda item: item[1].order.accepted_cursor))
+
     def _forget(self, client_order_id: str) -> None:
         entry = self._entries.pop(client_order_id)
-        self._by_order_id.pop(entry.order.order_id or "", None)
-        self._heard_at.pop(client_order_id, None)
+        order_id = entry.order.order_id or ""
+        if self._by_order_id.get(order_id) is entry:
+            del self._by_order_id[order_id]
         self._forgotten[client_order_id] = None
         _trim(self._forgotten, IDS_REMEMBERED_MAX)
 

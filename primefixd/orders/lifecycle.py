@@ -13,7 +13,7 @@ pending cancel or replace claims nothing: the pending request outlives it.
 
 from enum import Enum, auto
 
-from primefixd.orders.model import Report, ReportKind, Status, VenueStatus
+from primefixd.orders.model import RejectReason, Report, ReportKind, Status, VenueStatus
 
 
 class Move(Enum):
@@ -70,6 +70,7 @@ _BY_KIND: dict[ReportKind, Status] = {
     ReportKind.REJECTED: Status.REJECTED,
     ReportKind.EXPIRED: Status.EXPIRED,
 }
+ENDS = frozenset(_BY_KIND)
 # Kept as venue_status and asked about, never final by themselves (order-rules.md 6).
 ASKED_ABOUT = frozenset(
     {
@@ -86,10 +87,13 @@ ASKED_ABOUT = frozenset(
 def claim(report: Report, *, snapshot: bool, pending: bool) -> Status | None:
     """The status that `report` claims for its order, or None where it claims none.
 
-    A status answer that says "rejected" is no rejection (order-rules.md 13). While a request is
-    pending at the venue, only a snapshot or the replacement itself says that the order is simply open again.
+    A status answer that says "rejected" is no rejection (order-rules.md 13). A rejected duplicate may show the status
+    of the order that it duplicates (FIX 4.2, order state changes). While a request is pending at the venue, only a
+    snapshot or the replacement itself says that the order is simply open again.
     """
     told = _BY_VENUE_STATUS.get(report.status) or _BY_KIND.get(report.kind)
+    if report.kind is ReportKind.REJECTED and report.reject_reason is RejectReason.DUPLICATE_ORDER:
+        told = Status.REJECTED
     if snapshot and told is Status.REJECTED:
         return None
     if pending and told is Status.OPEN and not (snapshot or report.kind is ReportKind.REPLACED):

@@ -1,0 +1,49 @@
+"""One order as the ledger keeps it: the picture that others see, and what only judging the next word on it needs."""
+
+from collections.abc import Hashable
+from datetime import datetime
+from decimal import Decimal
+
+from attrs import define, field
+
+from primefixd.orders.executions import Executions
+from primefixd.orders.model import Order, Report, Status
+
+REMEMBERED_MAX = 10_000  # words and oddities of one order; beyond it all are forgotten, and may be told once more
+
+
+@define(eq=False)
+class Entry:
+    """The mutable keeping of one order; only `judging`, `fills` and the ledger change it."""
+
+    order: Order
+    executions: Executions = field(factory=Executions)
+    latest: datetime | None = None  # newest TransactTime heard
+    counted: Decimal = Decimal(0)  # the venue's largest total, less what it took back; never below what was heard
+    missing: Decimal = Decimal(0)  # how much of that was not heard as fills, when last told
+    asking: int = 0  # status requests that left and were not answered yet
+    answer: Report | None = None  # the last answer: other sessions may carry copies of it
+    early: list[Report] = field(factory=list)  # busts and corrections of executions that were not heard yet
+    ended: bool = False  # by the venue's word, not by ours
+    reopened: bool = False  # after it had ended
+    restored: Status = Status.OPEN  # where a refused cancel leaves it
+    heard: set[Hashable] = field(factory=set)
+
+    def first(self, what: Hashable) -> bool:
+        """Whether `what` comes for the first time: one odd state is told and asked about once, not for ever."""
+        if what in self.heard:
+            return False
+        if len(self.heard) >= REMEMBERED_MAX:
+            self.heard.clear()
+        self.heard.add(what)
+        return True
+
+    def once(self, text: str) -> tuple[str, ...]:
+        """`text`, if it comes for the first time."""
+        return (text,) if self.first(text) else ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether the fills heard reach the size; one sized in quote ends by the venue's word (order-rules.md 7)."""
+        size = self.order.terms.base_quantity
+        return size is not None and self.executions.quantity >= size
