@@ -99,9 +99,9 @@ def _told(error: BaseException) -> int | None:
             return error.exit_code
         case click.Abort() | KeyboardInterrupt():
             return Exit.INTERRUPTED
-        case BrokenPipeError():  # whoever read the output has had enough; the interpreter's last flush says nothing
+        case BrokenPipeError():  # as click ends it elsewhere: quietly, and so is the interpreter's last flush
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return Exit.PIPE_CLOSED
+            return 1
     return None
 
 

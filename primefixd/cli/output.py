@@ -24,7 +24,6 @@ class Exit(IntEnum):
     NO_DAEMON = 69
     CONFIG = 78
     INTERRUPTED = 130
-    PIPE_CLOSED = 141
 
 
 class Failure(Exception):

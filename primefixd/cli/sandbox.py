@@ -135,12 +135,11 @@ def _settled(told: VenueSettings, port: int | None, no_tls: bool) -> VenueSettin
 async def _play(settings: SandboxSettings, plan: Plan, tell: Callable[[Running], None]) -> None:
     """Serve until SIGTERM; Ctrl-C comes out as KeyboardInterrupt."""
     tls = _tls(plan) if plan.venue.tls else None
-    async with trio.open_nursery() as nursery:
-        running = await nursery.start(venue.run, settings, tls, system_clock)
-        tell(running)
-        with trio.open_signal_receiver(signal.SIGTERM) as signals:
-            async for _ in signals:
-                nursery.cancel_scope.cancel()
+    with trio.open_signal_receiver(signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            tell(await nursery.start(venue.run, settings, tls, system_clock))
+            await anext(signals)
+            nursery.cancel_scope.cancel()
 
 
 def _tls(plan: Plan) -> ssl.SSLContext:
