@@ -77,10 +77,10 @@ async def _followed(client: Client, order: JSON, as_json: bool) -> JSON:
         if not as_json:
             say(_receipt(told))
         try:
-            found = await client.order(name, portfolio=order.get("portfolio"))
+            found = await client.order(name, portfolio=order.get("portfolio")) if told["duplicate"] else told
             while found["status"] not in FINAL:
                 event = await anext(events)
-                if _is_about(event, found):
+                if _is_about(event, order):
                     found = event["order"]
                     if not as_json:
                         say(event_line(event))
@@ -92,7 +92,8 @@ async def _followed(client: Client, order: JSON, as_json: bool) -> JSON:
 
 def _is_about(event: JSON, order: JSON) -> bool:
     told = event.get("order") or {}
-    return all(told.get(name) == order[name] for name in ("portfolio", "client_order_id"))
+    same_portfolio = order.get("portfolio") in (None, told.get("portfolio"))
+    return same_portfolio and told.get("client_order_id") == order["client_order_id"]
 
 
 def _end_with(order: JSON, as_json: bool) -> None:
