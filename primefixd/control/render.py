@@ -107,6 +107,7 @@ def _order(order: Order) -> dict[str, object]:
         "original_client_order_id": order.client_order_id,
         "chain": (order.client_order_id,),
         "reject_reason": order.reject_reason,
+        "reject_text": order.reject_text,
         "client": order.client,
         "created_at": order.created_at,
         "sent_at": order.sent_at,

@@ -143,6 +143,7 @@ def test_an_order_has_exactly_the_members_of_the_contract() -> None:
         "original_client_order_id": "c-1",
         "chain": ["c-1"],
         "reject_reason": None,
+        "reject_text": None,
         "client": "desk",
         "created_at": "2026-01-27T12:00:00Z",
         "sent_at": "2026-01-27T12:00:00.005000Z",

@@ -100,16 +100,21 @@ class World:
                     return
 
     async def start_daemon(self) -> None:
+        started_before = self._starts()
         process = self._start("daemon", "run")
         with trio.fail_after(START_S):
-            while not any(line["event"] == "started" for line in self.log()):
+            while self._starts() == started_before:
                 assert process.poll() is None, (self.folder / "daemon.err").read_text()
                 await trio.sleep(0.05)
 
     def log(self) -> list[dict[str, Any]]:
         """What the daemon has logged so far."""
-        lines = (self.folder / "daemon.err").read_text().splitlines()
+        log = self.folder / "daemon.err"
+        lines = log.read_text().splitlines() if log.exists() else []
         return [json.loads(line) for line in lines if line.startswith("{")]
+
+    def _starts(self) -> int:
+        return sum(line["event"] == "started" for line in self.log())
 
     async def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal one of our processes and wait for its exit code."""
