@@ -1,7 +1,7 @@
 """Sets up structlog: JSON lines for a service manager, readable text on a terminal; secrets cannot pass.
 
-Whatever reaches a log line, in whichever field or traceback: the configured secret values and the values of FIX tags 96,
-554 and 9407 are masked before any renderer sees them.
+Whatever reaches a log line, in whichever field or traceback: the configured secret values and the values of FIX tags
+96, 554 and 9407 are masked before any renderer sees them.
 """
 
 import logging
@@ -27,7 +27,7 @@ class Masking:
         self._secrets = re.compile("|".join(map(re.escape, texts))) if texts else None
 
     def __call__(self, _logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        return {key: self.mask(value) for key, value in event.items()}
+        return {key: value if key.startswith("_") else self.mask(value) for key, value in event.items()}
 
     def mask(self, value: Any) -> Any:
         """`value` with every secret in it replaced; containers are walked, other objects are shown as their text."""
@@ -47,16 +47,26 @@ def set_up(secrets: Iterable[Secret] = (), *, out: TextIO | None = None, level: 
     renderer: Any = structlog.processors.JSONRenderer()
     if out.isatty():
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    finish: list[Any] = [
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        Masking(secrets),
+    ]
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            Masking(secrets),
-            renderer,
-        ],
+        processors=[structlog.processors.add_log_level, *finish, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,
     )
+    _adopt(finish, renderer, out)
+
+
+def _adopt(finish: list[Any], renderer: Any, out: TextIO) -> None:
+    """What libraries and `websocket` log with the standard library goes the same way, from warnings up."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_log_level],
+        processors=[*finish, structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
