@@ -211,6 +211,7 @@ def test_the_buffer_is_bounded(pieces: list[bytes]) -> None:
         (framed(wire("35=0|1234567890=1|")), GarbledReason.FIELDS),
         (framed(wire("35=0|9=1|")), GarbledReason.FIELDS),
         (framed(wire("35=A|95=3|96=abcd|")), GarbledReason.FIELDS),
+        (framed(wire("35=A|95=3|96=abcd58=x|")), GarbledReason.FIELDS),
         (framed(wire("35=A|95=30|96=abc|")), GarbledReason.FIELDS),
         (framed(wire("35=A|95=x|96=abc|")), GarbledReason.FIELDS),
         (framed(wire("35=A|95=3|58=abc|")), GarbledReason.FIELDS),
