@@ -111,18 +111,7 @@ def orders(
     """List orders, the oldest first."""
 
     async def look(client: Client) -> list[JSON]:
-        found: list[JSON] = []
-        after: str | None = None
-        while limit is None or len(found) < limit:
-            size = PAGE_MAX if limit is None else min(PAGE_MAX, limit - len(found))
-            page = await client.orders(
-                portfolio=portfolio, open=open_only, product_id=product_id, limit=size, after=after
-            )
-            found += page["orders"]
-            after = page["next"]
-            if after is None:
-                break
-        return found
+        return await every_order(client, limit, portfolio=portfolio, open=open_only, product_id=product_id)
 
     found = ask(daemon, look)
     if as_json:
@@ -141,6 +130,20 @@ def orders(
             ],
             folding=("ORDER", "SIZE", "PRICE", "FILLED"),
         )
+
+
+async def every_order(client: Client, limit: int | None, page_max: int = PAGE_MAX, **wanted: Any) -> list[JSON]:
+    """The orders `wanted`, at most `limit`, asked for in pages of at most `page_max`."""
+    found: list[JSON] = []
+    after: str | None = None
+    while limit is None or len(found) < limit:
+        size = page_max if limit is None else min(page_max, limit - len(found))
+        page = await client.orders(limit=size, after=after, **wanted)
+        found += page["orders"]
+        after = page["next"]
+        if after is None:
+            break
+    return found
 
 
 def size_of(order: JSON) -> str:

@@ -3,6 +3,7 @@
 Every order gets its client_order_id here, so that it can be asked for whatever happens to the reply.
 """
 
+from enum import StrEnum
 from typing import Any
 
 import click
@@ -15,17 +16,21 @@ from primefixd.client import JSON, Client, ConnectionLost, EventsLost
 from primefixd.orders.model import FINAL, OrderType, Side, Status, TimeInForce
 
 
+def _words(words: type[StrEnum]) -> click.Choice[str]:
+    return click.Choice(list(map(str, words)), case_sensitive=False)
+
+
 @click.command(
     epilog="Example: primefixd submit --product-id BTC-USD --side BUY --type LIMIT --base-quantity 0.1 "
     "--limit-price 50000 --time-in-force GOOD_UNTIL_CANCELLED --wait"
 )
 @click.option("--product-id", required=True, help="Such as BTC-USD.")
-@click.option("--side", required=True, type=click.Choice(list(map(str, Side)), case_sensitive=False))
-@click.option("--type", "type", required=True, type=click.Choice(list(map(str, OrderType)), case_sensitive=False))
+@click.option("--side", required=True, type=_words(Side), metavar="|".join(Side))
+@click.option("--type", "type", required=True, type=_words(OrderType), metavar="|".join(OrderType))
 @click.option("--base-quantity", metavar="DECIMAL", help="The size in the base currency; or:")
 @click.option("--quote-value", metavar="DECIMAL", help="The size in the quote currency.")
 @click.option("--limit-price", metavar="DECIMAL", help="Needed by LIMIT orders.")
-@click.option("--time-in-force", type=click.Choice(list(map(str, TimeInForce)), case_sensitive=False))
+@click.option("--time-in-force", type=_words(TimeInForce), metavar="WORD", help=", ".join(TimeInForce))
 @click.option("--expiry-time", metavar="TIME", help="With GOOD_UNTIL_DATE_TIME, such as 2026-01-31T16:55:00Z.")
 @click.option("--post-only", is_flag=True, default=None, help="Reject the order rather than let it take liquidity.")
 @click.option("--client-order-id", metavar="ID", help="Unique in the portfolio; a UUID if left out.")

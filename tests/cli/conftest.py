@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,7 @@ class Rig:
         quiet = subprocess.DEVNULL
         self.sandbox = start("sandbox", *options, cwd=folder, stdout=subprocess.PIPE, stderr=quiet)
         self.told = json.loads(first_line(self.sandbox))
+        self.token = Path(self.told["token_file"]).read_text().strip()
         self.url = f"unix:{folder / 'control.sock'}"
         self.config.write_text(self.config.read_text().replace("127.0.0.1:8417", self.url))
         self.log = folder / "daemon.log"

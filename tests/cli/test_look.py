@@ -2,10 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
+from primefixd.cli.look import every_order
+from primefixd.client import connect
+
+MARKET = ("--product-id", "ETH-USD", "--side", "SELL", "--type", "MARKET", "--base-quantity", "1")
 LIMIT = ("--type", "LIMIT", "--time-in-force", "GOOD_UNTIL_CANCELLED", "--limit-price", "20000")
 
 
@@ -61,10 +64,20 @@ def test_no_orders_is_said(rig):
 
 
 def test_a_limit_stops_the_list(rig, resting):
-    size = ("--product-id", "ETH-USD", "--side", "SELL", "--type", "MARKET", "--base-quantity", "1")
     for _ in range(2):
-        assert rig.run("submit", "--portfolio", "beta", *size).returncode == 0
+        assert rig.run("submit", "--portfolio", "beta", *MARKET).returncode == 0
     assert len(rig.json("orders", "--limit", "2")["orders"]) == 2
+
+
+async def test_the_list_is_whole_however_many_pages_it_takes(rig, resting):
+    for _ in range(3):
+        rig.json("submit", "--portfolio", "alpha", *MARKET)
+    async with connect(rig.url, rig.token) as client:
+        whole = [order["client_order_id"] for order in (await client.orders(open=False))["orders"]]
+        for limit, expected in ((None, whole), (3, whole[:3])):
+            found = await every_order(client, limit, page_max=2, open=False)
+            assert [order["client_order_id"] for order in found] == expected
+    assert len(whole) > 3
 
 
 def test_an_order_is_found_by_either_id(rig, resting):
@@ -106,5 +119,5 @@ def test_a_token_that_is_not_known_is_refused_with_what_to_do(rig, primefixd, to
 
 
 def test_the_environment_tells_url_and_token(rig, primefixd):
-    env = {"PRIMEFIXD_URL": rig.url, "PRIMEFIXD_TOKEN": Path(rig.told["token_file"]).read_text().strip()}
+    env = {"PRIMEFIXD_URL": rig.url, "PRIMEFIXD_TOKEN": rig.token}
     assert json.loads(primefixd("status", "--json", env=env).stdout)["server"]["version"]
