@@ -96,11 +96,11 @@ def test_rule_01_what_is_no_fill(report: Report) -> None:
 @pytest.mark.parametrize(
     ("report", "lacking"),
     [
-        (fill("e", "0.4", "0.4", last_price=None), "price"),
+        (fill("e", "0.4", "0.4", last_price=None), "a fill (e) came without a readable price"),
         (fill("e", "0.4", "0.4", last_price="0"), "price"),
         (fill("e", "0", "0.4", unreadable=("last_quantity",)), "quantity"),
-        (fill(None, "0.4", "0.4"), "ExecID"),
-        (fill("", "0.4", "0.4"), "ExecID"),
+        (fill(None, "0.4", "0.4"), "(unnamed) came without a readable ExecID"),
+        (fill("", "0.4", "0.4"), "(unnamed) came without a readable ExecID"),
     ],
 )
 def test_rule_01_a_fill_that_cannot_be_read_is_told_as_such_once_and_asked_about(report: Report, lacking: str) -> None:
@@ -110,8 +110,29 @@ def test_rule_01_a_fill_that_cannot_be_read_is_told_as_such_once_and_asked_about
     assert names(judged) == ["OrderUpdated", "Contradicted", "FillGap"]
     assert (story.order.status, story.order.filled_quantity) == ("OPEN", 0)
     assert story.hears(report).changes == ()
-    if lacking != "ExecID":
+    if report.exec_id:
         assert names(story.hears(fill("e", "0.4", "0.4"))) == ["OrderFilled"], "a readable copy counts"
+
+
+def test_rule_01_fills_without_a_name_are_heard_one_by_one() -> None:
+    story = Story()
+    assert names(story.hears(fill(None, "0.4", "0.4"), fill(None, "0.2", "0.6"))) == ["FillGap"]
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [("unknown", "OPEN"), ("pending_new", "OPEN"), ("suspended", "OPEN"), ("pending_cancel", "PENDING_CANCEL")],
+)
+def test_rule_01_an_order_with_fills_is_open_whatever_its_report_says(said: str, status: str) -> None:
+    story = Story()
+    story.hears(fill("e", "0.4", "0.4", status=said))
+    assert story.order.status == status
+
+
+def test_rule_01_a_fill_with_a_reason_to_reject_is_a_fill() -> None:
+    story = Story()
+    story.hears(NEW, fill("e", "1", "1", 2, reject_reason=RejectReason.UNKNOWN_ORDER))
+    assert story.order.status == "FILLED"
 
 
 # 2: the dedupe key
@@ -151,6 +172,18 @@ def test_rule_02_copies_of_words_that_are_no_fills_move_nothing_either() -> None
     story.ledger.cancel_refused("a", "other", at(9))
     assert story.hears(PENDING_CANCEL, NEW).changes == ()
     assert story.order.status == "OPEN"
+
+
+@pytest.mark.parametrize(
+    "told", [fill("e", "0.5", None, status="filled"), fill("f", "1", None, status="filled", last_price=None)]
+)
+def test_rule_02_copies_of_what_was_odd_move_nothing_either(told: Report) -> None:
+    story = Story(quote_sized())
+    story.hears(fill("e", "0.4", None), told)
+    assert story.order.status == "FILLED"
+    story.hears(answer("partially_filled", 9))
+    assert story.order.status == "OPEN"
+    assert story.hears(told).changes == ()
 
 
 # 3: snapshots
@@ -206,6 +239,23 @@ def test_rule_03_an_answer_that_comes_again_is_heard_again_when_we_asked_again()
     assert (story.order.status, story.order.cancel.state if story.order.cancel else None) == ("OPEN", CancelState.SENT)
 
 
+def test_rule_03_a_copy_of_an_answer_is_none_to_a_later_question() -> None:
+    story = Story()
+    story.hears(answer("new"), PENDING_CANCEL)
+    assert story.hears(answer("new")).changes == ()
+    assert story.order.status == "PENDING_CANCEL"
+
+
+def test_rule_03_two_questions_have_two_answers() -> None:
+    story = Story()
+    story.hears(NEW)
+    story.ledger.asked("a")
+    story.ledger.asked("a")
+    for status in ("new", "cancelled"):
+        assert not doubts(story.hears(word(status, exec_id="ExecID", transaction=Transaction.CANCEL)))
+    assert story.order.status == "CANCELLED"
+
+
 def test_rule_03_while_we_ask_a_bust_that_names_its_execution_is_a_bust() -> None:
     story = Story()
     story.hears(NEW, fill("e", "0.4", "0.4", 2))
@@ -258,6 +308,7 @@ def test_rule_04_a_correction_gives_the_execution_new_terms_once() -> None:
         correction("unheard", "c", "0.3", 3),
         correction("e", "c", "0", 3),
         correction("e", "c", "0.3", 3, last_price=None),
+        correction("e", "c", "0.3", 3, last_price="0"),
         correction("e", "known", "0.2", 3),
         correction("gone", "c", "0.3", 3),
     ],
@@ -296,11 +347,35 @@ def test_rule_04_what_comes_before_its_fill_waits_for_it(
     assert story.order.filled_quantity == quantity
 
 
+def test_rule_04_an_older_correction_changes_nothing_but_can_be_named() -> None:
+    story = Story()
+    story.hears(NEW, fill("e", "0.4", "0.4", 2), correction("e", "c2", "0.3", 5), bust("c1", "b", 6))
+    before = story.order
+    judged = story.hears(correction("e", "c0", "0.5", 4, status="filled"))
+    assert (judged.changes, story.order) == ((), before)
+    assert names(story.hears(correction("e", "c1", "0.5", 4))) == ["FillBusted"]
+    assert story.order.filled_quantity == 0
+
+
+def test_rule_04_words_on_an_execution_without_a_name_say_so() -> None:
+    story = Story()
+    assert doubts(story.hears(bust(None, "b"))) == ["a cancel of execution unnamed that is not known here"]
+    assert doubts(story.hears(bust("e", "b"))) == ["a cancel of execution e that is not known here"]
+
+
 def test_rule_04_what_waits_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fills, "EARLY_MAX", 2)
     story = Story()
     story.hears(NEW, *(bust(name, f"b{name}") for name in "efg"), *(fill(name, "0.1", None) for name in "efg"))
     assert story.order.filled_quantity == Decimal("0.1")
+
+
+def test_rule_04_copies_do_not_crowd_out_what_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fills, "EARLY_MAX", 2)
+    story = Story()
+    story.hears(NEW, bust("e", "b1"), bust("f", "b2"), bust("f", "b2"), bust(None, "b3"))
+    story.hears(*(fill(name, "0.1", None) for name in "ef"))
+    assert story.order.filled_quantity == 0
 
 
 @pytest.mark.parametrize(
@@ -349,6 +424,7 @@ def test_rule_04_a_total_below_what_was_heard_is_not_believed_without_a_bust() -
     assert doubts(judged) == ["the venue counts 0.1, less than the 0.4 that was heard"] and judged.ask
     assert story.order.filled_quantity == Decimal("0.4")
     assert story.hears(answer("partially_filled", 10, cumulative_quantity="0.1")).changes == ()
+    assert story.hears(answer("partially_filled", 11, cumulative_quantity="0.4")).changes == ()
     assert story.hears(answer("partially_filled", 1, cumulative_quantity="0.3")).ask is False, "merely old"
 
 
@@ -390,6 +466,21 @@ def test_rule_05_a_bust_is_no_gap() -> None:
     assert names(story.hears(bust("e", "b", 4, cumulative_quantity="0.2"))) == ["FillBusted"]
     assert names(story.hears(fill("g", "0.1", "0.3", 5))) == ["OrderFilled"]
     assert names(story.hears(fill("h", "0.1", "0.5", 6))) == ["OrderFilled", "FillGap"]
+
+
+def test_rule_05_a_correction_is_no_gap() -> None:
+    story = Story()
+    story.hears(NEW, fill("e", "0.4", "0.4", 2))
+    assert names(story.hears(correction("e", "c", "0.5", 3, cumulative_quantity="0.5")))[0] == "FillCorrected"
+    assert names(story.hears(fill("f", "0.1", "0.6", 4))) == ["OrderFilled"]
+    assert names(story.hears(fill("g", "0.1", "0.8", 5))) == ["OrderFilled", "FillGap"]
+
+
+def test_rule_05_a_bust_of_an_order_with_a_gap_is_asked_about() -> None:
+    story = Story()
+    story.hears(fill("e", "0.4", "1", 2, status="filled"))
+    judged = story.hears(bust("e", "b", 3, status="filled"))
+    assert (names(judged), judged.ask, story.order.status) == (["FillBusted"], True, "FILLED")
 
 
 # 6: status
@@ -495,6 +586,23 @@ def test_rule_06_words_that_end_nothing_are_kept_and_asked_about_once(status: st
 def test_rule_06_a_refused_cancel_restores_what_was_before(before: list[Report], status: str) -> None:
     story = Story()
     story.hears(*before, PENDING_CANCEL)
+    assert story.order.status == "PENDING_CANCEL"
+    assert story.ledger.cancel_refused("a", "too_late", at(9)).order.status == status
+
+
+@pytest.mark.parametrize(
+    ("before", "during", "status"),
+    [
+        ("pending_new", word("restated", "suspended", 6), "PENDING"),
+        ("pending_new", word("new", t=6), "OPEN"),
+        ("pending_new", fill("e", "0.1", "0.1", 6), "OPEN"),
+        ("pending_replace", fill("e", "0.1", "0.1", 6), "PENDING_REPLACE"),
+        ("pending_replace", word("new", t=1), "PENDING_REPLACE"),
+    ],
+)
+def test_rule_06_what_a_refused_cancel_restores_keeps_up(before: str, during: Report, status: str) -> None:
+    story = Story()
+    story.hears(word(before, t=1), PENDING_CANCEL, during)
     assert story.order.status == "PENDING_CANCEL"
     assert story.ledger.cancel_refused("a", "too_late", at(9)).order.status == status
 
@@ -688,6 +796,15 @@ def test_rule_13_absence_is_never_proof(told: Report, doubt: bool) -> None:
     assert evolve(story.order, updated_at=before.updated_at) == before
 
 
+@pytest.mark.parametrize(("asked", "status"), [(True, "SENT"), (False, "REJECTED")])
+def test_rule_13_unknown_order_is_a_rejection_only_where_nobody_asked(asked: bool, status: str) -> None:
+    story = Story()
+    if asked:
+        story.ledger.asked("a")
+    story.hears(word("rejected", reject_reason=RejectReason.UNKNOWN_ORDER))
+    assert story.order.status == status
+
+
 @pytest.mark.parametrize("doubt", [True, False], ids=["in doubt", "acknowledged"])
 @pytest.mark.parametrize("status", ["rejected", "new"])
 def test_rule_14_a_duplicate_proves_that_the_venue_has_the_order(status: str, doubt: bool) -> None:
@@ -703,7 +820,7 @@ def test_rule_14_a_duplicate_proves_that_the_venue_has_the_order(status: str, do
 @pytest.mark.parametrize("status", ["rejected", "partially_filled"])
 def test_rule_14_a_duplicate_of_an_order_that_was_sent_once_is_a_rejection(status: str) -> None:
     story = Story()
-    story.hears(duplicate(status=status))
+    assert not story.hears(duplicate(status=status)).ask
     assert (story.order.status, story.order.reject_reason) == ("REJECTED", "duplicate_order")
 
 
