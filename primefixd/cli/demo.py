@@ -15,6 +15,7 @@ from attrs import asdict, define, field, frozen
 from primefixd import daemon, logs
 from primefixd.cli import accounting
 from primefixd.cli.output import Failure, say, say_json, say_pairs, say_table
+from primefixd.cli.run import starting_failure
 from primefixd.cli.scenario import Followed, Picture, Planned, plan
 from primefixd.client import Client, Refused, connect
 from primefixd.config import Settings
@@ -93,19 +94,12 @@ def demo(portfolios: int, sessions: int, orders: int, rate: float | None, contro
     logs.set_up(level="error")
     try:
         outcome = trio.run(_run, shape, not as_json)
-    except* OSError as failed:
-        raise Failure(f"cannot start the demo: {_first(failed)}; choose another --control-port") from None
+    except (OSError, BaseExceptionGroup) as error:
+        raise starting_failure(error, "choose another --control-port") from None
     summary = _summary(outcome)
     say_json(summary) if as_json else _print(summary)
     if outcome.problems:
         raise Failure(f"{len(outcome.problems)} things are not accounted for; run with --json for all of them")
-
-
-def _first(group: BaseException) -> BaseException:
-    """The error that a nest of groups is about."""
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
 
 
 async def _run(shape: Shape, progress: bool) -> Outcome:

@@ -17,7 +17,7 @@ class Right(StrEnum):
 
 @frozen(kw_only=True)
 class ClientSettings:
-    """One client by name. `portfolios` None means all; `uid` lets a process of that user in on a Unix socket without token."""
+    """One client by name. `portfolios` None means all; `uid` lets that user in on a Unix socket without a token."""
 
     name: str
     token: Secret | None
@@ -28,7 +28,7 @@ class ClientSettings:
 
 @frozen(kw_only=True)
 class ControlSettings:
-    """`listen` holds HOST:PORT texts (loopback only) and `unix:PATH`; `origins` are the web origins that may connect."""
+    """`listen` holds HOST:PORT (loopback only) and `unix:PATH` texts; `origins` the web origins that may connect."""
 
     listen: tuple[str, ...] = ("127.0.0.1:8417",)
     origins: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ A refused Logon is retried no faster than every 30 s and said in words; everythi
 full jitter. A bug inside a link is logged and treated like a lost connection: the other sessions go on.
 """
 
+import os
 import ssl
 from collections.abc import Callable
 from datetime import datetime
@@ -233,8 +234,10 @@ def _ms(seconds: float | None) -> float | None:
 def _in_words(error: BaseException) -> str:
     """What went wrong underneath: trio wraps the TLS library's own words, and several addresses into a group."""
     cause = error.__cause__ or error
-    if isinstance(cause, BaseExceptionGroup):
+    while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"the server's certificate was not accepted ({cause.verify_message}); check venue.ca_file and venue.host"
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return os.strerror(cause.errno)
     return f"{cause}" or type(cause).__name__
