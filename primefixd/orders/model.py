@@ -21,6 +21,11 @@ class Side(StrEnum):
 class OrderType(StrEnum):
     MARKET = "MARKET"
     LIMIT = "LIMIT"
+    TWAP = "TWAP"
+    VWAP = "VWAP"
+    STOP_LIMIT = "STOP_LIMIT"
+    PEG = "PEG"
+    RFQ = "RFQ"
 
 
 class TimeInForce(StrEnum):
@@ -28,6 +33,12 @@ class TimeInForce(StrEnum):
     GOOD_UNTIL_DATE_TIME = "GOOD_UNTIL_DATE_TIME"
     IMMEDIATE_OR_CANCEL = "IMMEDIATE_OR_CANCEL"
     FILL_OR_KILL = "FILL_OR_KILL"
+
+
+class PegOffsetType(StrEnum):
+    PRICE = "PEG_OFFSET_TYPE_PRICE"
+    BPS = "PEG_OFFSET_TYPE_BPS"
+    DEPTH = "PEG_OFFSET_TYPE_DEPTH"
 
 
 class Status(StrEnum):
@@ -58,6 +69,17 @@ class Terms:
     time_in_force: TimeInForce
     expiry_time: datetime | None = None
     post_only: bool = False
+    stop_price: Decimal | None = None
+    start_time: datetime | None = None
+    historical_pov: Decimal | None = None
+    display_base_size: Decimal | None = None
+    display_quote_size: Decimal | None = None
+    is_raise_exact: bool = False
+    is_buy_exact: bool = False
+    peg_offset_type: PegOffsetType | None = None
+    offset: Decimal | None = None
+    wig_level: Decimal | None = None
+    quote_id: str | None = None
 
 
 class CancelState(StrEnum):
@@ -74,6 +96,22 @@ class Cancel:
     state: CancelState
     since: datetime
     reason: str | None = None
+
+
+class ReplaceState(StrEnum):
+    QUEUED = "queued"
+    SENT = "sent"
+    PENDING = "pending"
+
+
+@frozen(kw_only=True)
+class Replace:
+    """A replace under way: the id and the terms that the order will go by if the venue takes it (order-rules.md 29)."""
+
+    client_order_id: str
+    terms: Terms
+    state: ReplaceState
+    since: datetime
 
 
 @frozen(kw_only=True)
@@ -97,6 +135,7 @@ class Fill:
     venue: str | None
     time: datetime
     source: str
+    raw: tuple[tuple[int, str], ...] = ()  # what the venue told beside, by tag
 
 
 @frozen(kw_only=True)
@@ -115,6 +154,9 @@ class Order:
     filled_value: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
     cancel: Cancel | None = None
+    original_client_order_id: str | None = None  # the first of the chain, once there is more than one
+    chain: tuple[str, ...] = ()  # every id that the order has gone by, oldest first; empty until it is replaced
+    replace: Replace | None = None
     reject_reason: str | None = None
     reject_text: str | None = None  # the venue's own words
     client: str
@@ -228,6 +270,12 @@ class RejectReason(StrEnum):
 
 
 @frozen(kw_only=True)
+class Allocation:
+    account: str
+    quantity: Decimal
+
+
+@frozen(kw_only=True)
 class Report:
     """One execution report, as facts. None means that the venue did not say, or that `unreadable` names the field."""
 
@@ -257,6 +305,12 @@ class Report:
     text: str | None = None
     transact_time: datetime | None = None
     unreadable: tuple[str, ...] = ()
+    net_average_price: Decimal | None = None
+    allocations: tuple[Allocation, ...] = ()
+    time_in_force: TimeInForce | None = None
+    expiry_time: datetime | None = None
+    stop_price: Decimal | None = None
+    raw: tuple[tuple[int, str], ...] = ()  # fields that have no other place here, in their order
 
 
 @frozen(kw_only=True)
@@ -297,11 +351,15 @@ class RequestKind(StrEnum):
 
 @frozen(kw_only=True)
 class Request:
-    """One message that is to leave. `request_id` is its own ClOrdID; `order` is the order as it stood when it left."""
+    """One message that is to leave. `request_id` is its own ClOrdID; `order` is the order as it stood when it left.
+
+    `terms` are the new terms of a replace, None for everything else.
+    """
 
     kind: RequestKind
     request_id: str
     order: Order
+    terms: Terms | None = None
 
 
 @frozen(kw_only=True)
@@ -313,3 +371,56 @@ class Submission:
     session: str | None = None
     ttl_ms: int | None = None
     deadline: datetime | None = None
+
+
+@frozen(kw_only=True)
+class QuoteRequest:
+    """What a client asks a quote for (prime-fix.md section 4); exactly one of the two sizes."""
+
+    quote_request_id: str
+    product_id: str
+    side: Side
+    base_quantity: Decimal | None = None
+    quote_value: Decimal | None = None
+    limit_price: Decimal
+    auction_ms: int | None = None
+
+
+@frozen(kw_only=True)
+class Quote:
+    """A quote that the venue made: the client can trade `quantity` at `price` until `valid_until`."""
+
+    quote_id: str
+    quote_request_id: str | None
+    account: str | None
+    product_id: str | None
+    side: Side | None
+    price: Decimal | None
+    quantity: Decimal | None
+    valid_until: datetime | None
+
+
+@frozen(kw_only=True)
+class QuoteRefused:
+    """The venue will not quote; `reason` in words."""
+
+    quote_request_id: str | None
+    quote_id: str | None
+    account: str | None
+    product_id: str | None
+    reason: str
+    text: str | None
+
+
+@frozen(kw_only=True)
+class Replacement:
+    """What a client asks of `order.replace`: the new id, and what changes (None stays as it is)."""
+
+    client_order_id: str
+    new_client_order_id: str | None = None
+    base_quantity: Decimal | None = None
+    quote_value: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    expiry_time: datetime | None = None
+    display_base_size: Decimal | None = None

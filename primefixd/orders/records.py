@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from primefixd.orders.model import Fill, Order, Report
+from primefixd.orders.model import Fill, Order, Quote, QuoteRefused, Report
 
 
 @frozen
@@ -72,6 +72,33 @@ class Contradicted:
     text: str
 
 
+@frozen
+class ReplaceRejected:
+    """The venue refused the replace (or could not take it any more); the former terms stand (order-rules.md 29)."""
+
+    order: Order
+    client_order_id: str
+    reason: str
+
+
+@frozen
+class QuoteReceived:
+    quote: Quote
+
+
+@frozen
+class QuoteRejected:
+    refused: QuoteRefused
+
+
+@frozen
+class Unread:
+    """The venue told something of an order that could not be read: the fields by name; the rest was used."""
+
+    order: Order
+    fields: tuple[str, ...]
+
+
 Change = (
     OrderUpdated
     | OrderFilled
@@ -82,4 +109,8 @@ Change = (
     | FillBusted
     | FillCorrected
     | Contradicted
+    | ReplaceRejected
+    | QuoteReceived
+    | QuoteRejected
+    | Unread
 )
