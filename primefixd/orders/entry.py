@@ -7,7 +7,7 @@ from decimal import Decimal
 from attrs import define, field
 
 from primefixd.orders.executions import Executions
-from primefixd.orders.model import Order, Report, Status
+from primefixd.orders.model import Order, Report, Status, Terms
 
 REMEMBERED_MAX = 10_000  # words and oddities of one order; beyond it all are forgotten, and may be told once more
 
@@ -28,6 +28,8 @@ class Entry:
     reopened: bool = False  # after it had ended
     restored: Status = Status.OPEN  # where a refused cancel leaves it
     heard: set[Hashable] = field(factory=set)
+    attempts: dict[str, Terms] = field(factory=dict)  # terms by the id of every replace that was ever asked for
+    replace_doubtful: bool = False  # its link died before an answer
 
     def first(self, what: Hashable) -> bool:
         """Whether `what` comes for the first time: one odd state is told and asked about once, not for ever."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 
 from primefixd.clock import Moment
+from primefixd.orders import replacing
 from primefixd.orders.entry import Entry
 from primefixd.orders.judging import IMMEDIATE, judge
 from primefixd.orders.model import (
@@ -22,6 +23,7 @@ from primefixd.orders.model import (
     Order,
     Report,
     Status,
+    Terms,
 )
 from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated
 
@@ -48,6 +50,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._entries: dict[str, Entry] = {}
+        self._aliases: dict[str, str] = {}  # later ids of a chain, to its first
         self._live: dict[str, Entry] = {}
         self._by_order_id: dict[str, Entry] = {}
         self._final: OrderedDict[str, None] = OrderedDict()
@@ -56,7 +59,7 @@ class Ledger:
         self._heard_at: dict[str, float] = {}  # mono of the last word on an immediate order that has fills
 
     def get(self, client_order_id: str) -> Order | None:
-        entry = self._entries.get(client_order_id)
+        entry = self._find(client_order_id)
         return entry.order if entry else None
 
     def by_order_id(self, order_id: str) -> Order | None:
@@ -65,7 +68,7 @@ class Ledger:
 
     def used(self, client_order_id: str) -> bool:
         """Whether that id was ever given to an order here, also to one that is forgotten (order-rules.md 23)."""
-        return client_order_id in self._entries or client_order_id in self._forgotten
+        return any(client_order_id in ids for ids in (self._entries, self._aliases, self._forgotten))
 
     def live(self) -> list[Order]:
         """Orders that are not final, oldest first."""
@@ -107,13 +110,13 @@ class Ledger:
 
     def asked(self, client_order_id: str) -> None:
         """A status request for that order is leaving; its answer will be a snapshot (order-rules.md 3)."""
-        if entry := self._entries.get(client_order_id):
+        if entry := self._find(client_order_id):
             entry.asking += 1
 
     def link_lost(self, session: str, now: Moment) -> list[Change]:
         """What left on `session` and was not acknowledged is in doubt."""
         lost = [
-            order.client_order_id
+            order.key
             for order in self.live()
             if order.session == session and order.status is Status.SENT and order.acknowledged_at is None
             if not order.in_doubt
@@ -127,7 +130,11 @@ class Ledger:
         entry = self._owner(report)
         if entry is None:
             return Judgement(self._foreign_once(report))
+        adopted = replacing.adopt(entry, report, now)
         changes, ask = judge(entry, report, source, now)
+        if adopted and not any(isinstance(change, OrderUpdated) for change in changes):
+            changes.append(OrderUpdated(entry.order))
+        changes += replacing.ended(entry, report, now)
         self._settle(entry)
         self._listen(entry, now)
         return Judgement(tuple(changes), entry.order, ask)
@@ -135,13 +142,13 @@ class Ledger:
     def cancelling(self, refused: CancelRefused) -> Order | None:
         """The order that a refused cancel was for."""
         ids = (refused.original_client_order_id, refused.client_order_id)
-        entry = next((self._entries[i] for i in ids if i in self._entries), None)
+        entry = next((found for i in ids if i is not None and (found := self._find(i)) is not None), None)
         entry = entry or self._by_order_id.get(refused.order_id or "")
         return entry.order if entry else None
 
     def cancel_refused(self, client_order_id: str, reason: str, now: Moment) -> CancelRejected:
         """The cancel is refused for good: that restores what was before (order-rules.md 6)."""
-        entry = self._entries[client_order_id]
+        entry = self._held(client_order_id)
         held, before, entry.restored = entry.order.status, entry.restored, Status.OPEN
         status = before if held is Status.PENDING_CANCEL else held
         cancel = Cancel(state=CancelState.REJECTED, since=now.utc, reason=reason)
@@ -162,10 +169,43 @@ class Ledger:
         """When `quiet` has something to return, in monotonic seconds; inf if nothing is being listened for."""
         return min(self._heard_at.values(), default=math.inf) + quiet_ask_s
 
+    # Replaces (order-rules.md 29)
+
+    def replace_queued(self, client_order_id: str, new_id: str, terms: Terms, now: Moment) -> OrderUpdated:
+        """A client wants the order to have these terms, under that id. Raises KeyError for an id that was used."""
+        if self.used(new_id):
+            raise KeyError(new_id)
+        entry = self._held(client_order_id)
+        self._aliases[new_id] = entry.order.key
+        return replacing.offer(entry, new_id, terms, now)
+
+    def replace_sent(self, client_order_id: str, now: Moment) -> OrderUpdated:
+        """The request is about to leave."""
+        return replacing.sent(self._held(client_order_id), now)
+
+    def replace_doubtful(self, client_order_id: str) -> None:
+        """The link that the request left on is gone: the next answer about the order shows which terms live."""
+        if entry := self._find(client_order_id):
+            entry.replace_doubtful = entry.order.replace is not None
+
+    def replace_refused(self, client_order_id: str, reason: str, now: Moment) -> list[Change]:
+        """The replace came to nothing, and the former terms stand; empty if none is under way."""
+        return replacing.over(self._held(client_order_id), reason, now)
+
     # Inside
 
+    def _find(self, client_order_id: str) -> Entry | None:
+        """By any id of an order's chain."""
+        return self._entries.get(self._aliases.get(client_order_id, client_order_id))
+
+    def _held(self, client_order_id: str) -> Entry:
+        entry = self._find(client_order_id)
+        if entry is None:
+            raise KeyError(client_order_id)
+        return entry
+
     def _change(self, client_order_id: str, now: Moment, **changed: Any) -> OrderUpdated:
-        entry = self._entries[client_order_id]
+        entry = self._held(client_order_id)
         entry.order = evolve(entry.order, updated_at=now.utc, **changed)
         self._settle(entry)
         return OrderUpdated(entry.order)
@@ -173,8 +213,8 @@ class Ledger:
     def _owner(self, report: Report) -> Entry | None:
         """The order of ours that `report` is about: by ClOrdID if side, product and size agree, else by OrderID."""
         for key in (report.client_order_id, report.original_client_order_id):
-            entry = self._entries.get(key or "")
-            if entry is not None and _same_order(entry.order, report):
+            entry = self._find(key or "")
+            if entry is not None and _same_order(entry, report):
                 return entry
         return self._by_order_id.get(report.order_id or "")
 
@@ -189,9 +229,9 @@ class Ledger:
     def _listen(self, entry: Entry, now: Moment) -> None:
         order = entry.order
         if order.terms.time_in_force in IMMEDIATE and order.filled_quantity and not order.final:
-            self._heard_at[order.client_order_id] = now.mono
+            self._heard_at[order.key] = now.mono
         else:
-            self._heard_at.pop(order.client_order_id, None)
+            self._heard_at.pop(order.key, None)
 
     def _settle(self, entry: Entry) -> None:
         """Keep the indices true after a change, and the kept final orders bounded."""
@@ -199,19 +239,19 @@ class Ledger:
         if order.order_id:
             self._by_order_id.setdefault(order.order_id, entry)
         if order.status not in FINAL:
-            if order.client_order_id not in self._live:
+            if order.key not in self._live:
                 self._reopen(entry)
             return
-        self._live.pop(order.client_order_id, None)
-        self._heard_at.pop(order.client_order_id, None)
-        self._final[order.client_order_id] = None
+        self._live.pop(order.key, None)
+        self._heard_at.pop(order.key, None)
+        self._final[order.key] = None
         for key in _trim(self._final, FINAL_ORDERS_MAX):
             self._forget(key)
 
     def _reopen(self, entry: Entry) -> None:
         """Put an order that was final back among the live ones, at its place: they are listed oldest first."""
-        self._final.pop(entry.order.client_order_id)
-        self._live[entry.order.client_order_id] = entry
+        self._final.pop(entry.order.key)
+        self._live[entry.order.key] = entry
         self._live = dict(sorted(self._live.items(), key=lambda item: item[1].order.accepted_cursor))
 
     def _forget(self, client_order_id: str) -> None:
@@ -219,7 +259,9 @@ class Ledger:
         order_id = entry.order.order_id or ""
         if self._by_order_id.get(order_id) is entry:
             del self._by_order_id[order_id]
-        self._forgotten[client_order_id] = None
+        for each in (client_order_id, *entry.attempts):
+            self._aliases.pop(each, None)
+            self._forgotten[each] = None
         _trim(self._forgotten, IDS_REMEMBERED_MAX)
 
 
@@ -231,14 +273,22 @@ def _trim(ordered: OrderedDict[K, None], most: int) -> list[K]:
     return [ordered.popitem(last=False)[0] for _ in range(len(ordered) - most)]
 
 
-def _same_order(order: Order, report: Report) -> bool:
-    """Whether side, product, size and OrderID agree where both are known (order-rules.md 2)."""
-    terms = order.terms
+def _same_order(entry: Entry, report: Report) -> bool:
+    """Whether side, product, size and OrderID agree where both are known (order-rules.md 2).
+
+    The size may be that of any replace that was asked for: reports on both sides of it cross.
+    """
+    order, terms = entry.order, entry.order.terms
     pairs = (
         (terms.product_id, report.product_id),
         (terms.side, report.side),
         (order.order_id, report.order_id),
-        (terms.base_quantity, report.base_quantity),
-        (terms.quote_value, report.quote_value),
     )
+    if not all(ours == theirs for ours, theirs in pairs if ours is not None and theirs is not None):
+        return False
+    return any(_same_size(each, report) for each in (terms, *entry.attempts.values()))
+
+
+def _same_size(terms: Terms, report: Report) -> bool:
+    pairs = ((terms.base_quantity, report.base_quantity), (terms.quote_value, report.quote_value))
     return all(ours == theirs for ours, theirs in pairs if ours is not None and theirs is not None)

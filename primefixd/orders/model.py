@@ -169,6 +169,11 @@ class Order:
     updated_at: datetime
 
     @property
+    def key(self) -> str:
+        """What the order is kept by, whatever it goes by at the venue: the first id of its chain."""
+        return self.original_client_order_id or self.client_order_id
+
+    @property
     def final(self) -> bool:
         """Whether nothing more can execute (a fill that still comes is told all the same, order-rules.md 1)."""
         return self.status in FINAL
