@@ -17,7 +17,7 @@ QUEUE_MAX_ORDERS = (
 )
 
 _ALL = frozenset(RequestKind)
-_BOUNDED = frozenset({RequestKind.NEW_ORDER, RequestKind.REPLACE})
+_BOUNDED = frozenset({RequestKind.NEW_ORDER, RequestKind.REPLACE, RequestKind.QUOTE})
 
 
 @frozen(kw_only=True)

@@ -174,6 +174,11 @@ class Order:
         return self.original_client_order_id or self.client_order_id
 
     @property
+    def cancel_wanted(self) -> bool:
+        """Whether a cancellation is under way, from the client's wish on."""
+        return self.cancel is not None and self.cancel.state is not CancelState.REJECTED
+
+    @property
     def final(self) -> bool:
         """Whether nothing more can execute (a fill that still comes is told all the same, order-rules.md 1)."""
         return self.status in FINAL
@@ -351,6 +356,7 @@ class RequestKind(StrEnum):
     CANCEL = "cancel"
     STATUS = "status"
     REPLACE = "replace"
+    QUOTE = "quote"
     NEW_ORDER = "new_order"
 
 
