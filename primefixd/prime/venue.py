@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from primefixd.fix import tags
 from primefixd.orders.model import (
     OrderType,
+    PegOffsetType,
     RejectReason,
     ReportKind,
     Side,
@@ -75,6 +77,12 @@ TIMES_IN_FORCE: Final = _table(  # 59
     }
 )
 TIME_IN_FORCE_LETTERS: Final = _turned(TIMES_IN_FORCE)
+
+RESTING: Final = frozenset({TimeInForce.GOOD_UNTIL_CANCELLED, TimeInForce.GOOD_UNTIL_DATE_TIME})
+"""Times in force under which an order can rest; post only goes with no other."""
+
+PEG_OFFSET_TYPES: Final = _table({"0": PegOffsetType.PRICE, "1": PegOffsetType.BPS, "4": PegOffsetType.DEPTH})  # 836
+PEG_OFFSET_LETTERS: Final = _turned(PEG_OFFSET_TYPES)
 
 POST_ONLY: Final = "A"  # 18
 HANDL_INST_AUTOMATED: Final = "1"  # 21
@@ -169,19 +177,68 @@ FEE_TYPES: Final = _table(  # 139, since February 2026 and, in the same order, b
 )
 
 
+TERM_TAGS: Final = _table(
+    {
+        "limit_price": tags.PRICE,
+        "stop_price": tags.STOP_PX,
+        "quote_id": tags.QUOTE_ID,
+        "expiry_time": tags.EXPIRE_TIME,
+        "start_time": tags.EFFECTIVE_TIME,
+        "historical_pov": PARTICIPATION_RATE,
+        "post_only": tags.EXEC_INST,
+        "display_base_size": tags.MAX_SHOW,
+        "display_quote_size": tags.MAX_SHOW,
+        "peg_offset_type": PEG_OFFSET_TYPE,
+        "offset": tags.PEG_DIFFERENCE,
+        "wig_level": WIG_LEVEL,
+        "is_buy_exact": IS_BUY_EXACT,
+        "is_raise_exact": IS_RAISE_EXACT,
+    }
+)
+"""The tag of each of the Terms that not every order type takes."""
+
+EXACT_SIDES: Final = _table({"is_buy_exact": Side.BUY, "is_raise_exact": Side.SELL})
+"""Flags of orders sized in quote, and the only side that each goes with."""
+
+DISPLAY_SIZES: Final = _table({"display_base_size": "base_quantity", "display_quote_size": "quote_value"})
+"""MaxShow (210) has one unit, that of the order's size, so each goes with an order that is sized alike."""
+
+
 @frozen(kw_only=True)
 class Strategy:
     """What an order type is to the venue, and which Terms it takes: one row of prime-fix.md section 3.
 
-    `required` and `optional` are names of Terms beyond product, side, size and time in force, which all have.
+    `required`, `either` (one of them at least) and `optional` are keys of TERM_TAGS; product, side, size and time in
+    force all have.
     """
 
     target: str  # 847
     ord_type: str  # 40
     times_in_force: tuple[TimeInForce, ...]
     required: frozenset[str] = frozenset()
+    either: tuple[str, ...] = ()
     optional: frozenset[str] = frozenset()
 
+    @property
+    def taken(self) -> frozenset[str]:
+        return self.required | self.optional | frozenset(self.either)
+
+    @property
+    def only_time_in_force(self) -> TimeInForce | None:
+        """The time in force of an order that names none, where there is no choice."""
+        return self.times_in_force[0] if len(self.times_in_force) == 1 else None
+
+
+_GTC, _GTD = TimeInForce.GOOD_UNTIL_CANCELLED, TimeInForce.GOOD_UNTIL_DATE_TIME
+_ALWAYS = frozenset({"start_time", *EXACT_SIDES})  # section 3 ties these to no strategy
+_SLICED = Strategy(
+    target="",
+    ord_type="2",
+    times_in_force=(_GTD,),
+    required=frozenset({"limit_price", "start_time"}),
+    either=("expiry_time", "historical_pov"),
+    optional=_ALWAYS | {"post_only"},
+)
 
 STRATEGIES: Final = _table(
     {
@@ -190,8 +247,49 @@ STRATEGIES: Final = _table(
             ord_type="2",
             times_in_force=tuple(TIMES_IN_FORCE.values()),
             required=frozenset({"limit_price"}),
-            optional=frozenset({"expiry_time", "post_only"}),
+            optional=_ALWAYS | {"expiry_time", "post_only", *DISPLAY_SIZES},
         ),
-        OrderType.MARKET: Strategy(target="M", ord_type="1", times_in_force=(TimeInForce.IMMEDIATE_OR_CANCEL,)),
+        OrderType.MARKET: Strategy(
+            target="M", ord_type="1", times_in_force=(TimeInForce.IMMEDIATE_OR_CANCEL,), optional=_ALWAYS
+        ),
+        OrderType.TWAP: evolve(_SLICED, target="T"),
+        OrderType.VWAP: evolve(_SLICED, target="V"),
+        OrderType.STOP_LIMIT: Strategy(
+            target="SL",
+            ord_type="2",
+            times_in_force=(_GTC, _GTD),
+            required=frozenset({"limit_price", "stop_price"}),
+            optional=_ALWAYS | {"expiry_time", "post_only"},
+        ),
+        OrderType.PEG: Strategy(
+            target="P",
+            ord_type="P",
+            times_in_force=(_GTC, _GTD),
+            required=frozenset({"limit_price", "peg_offset_type", "offset"}),
+            optional=_ALWAYS | {"expiry_time", "post_only", "wig_level"},
+        ),
+        OrderType.RFQ: Strategy(
+            target="R",
+            ord_type="D",
+            times_in_force=(TimeInForce.FILL_OR_KILL,),
+            required=frozenset({"quote_id", "limit_price"}),
+            optional=_ALWAYS,
+        ),
+    }
+)
+
+REPLACEABLE: Final = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TWAP, OrderType.VWAP})  # section 4
+EDITS_MAX: Final = 25  # replaces of one order
+AUCTION_MAX_MS: Final = 30_000  # 8090
+QUOTE_ORD_TYPE: Final = "2"  # 40 of a QuoteRequest
+
+QUOTE_REJECT_REASONS: Final = _table(  # 300
+    {
+        "1": "unknown_symbol",
+        "2": "exchange_closed",
+        "3": "exceeds_limit",
+        "6": "duplicate",
+        "8": "invalid_price",
+        "99": "other",
     }
 )
