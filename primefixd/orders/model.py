@@ -340,6 +340,10 @@ class CancelRefused:
         """Whether it was refused for our speed alone, so that it is worth asking again (order-rules.md 9)."""
         return self.reason == RejectReason.RATE_LIMITED
 
+    @property
+    def words(self) -> str:
+        return f"{self.reason}: {self.text}" if self.text else self.reason
+
 
 @frozen(kw_only=True)
 class RequestRejected:
@@ -409,6 +413,8 @@ class Quote:
     price: Decimal | None
     quantity: Decimal | None
     valid_until: datetime | None
+    unreadable: tuple[str, ...] = ()
+    raw: tuple[tuple[int, str], ...] = ()
 
 
 @frozen(kw_only=True)

@@ -58,6 +58,14 @@ class Cancelling:
 
 
 @frozen(kw_only=True)
+class QuoteAsked:
+    """The request for a quote was taken; what comes of it is told as an event after `cursor`."""
+
+    quote_request_id: str
+    cursor: int
+
+
+@frozen(kw_only=True)
 class Page:
     """Part of a listing; `next` is what to pass as `after` for the rest, None at its end."""
 

@@ -28,7 +28,7 @@ class _Wish:
 
 
 class Cancels:
-    """Wishes by the client_order_id of the order; one an order."""
+    """Wishes by the key of the order; one an order."""
 
     def __init__(self, ledger: Ledger, sessions: Sessions, new_id: Callable[[Moment], str]) -> None:
         self._ledger = ledger
@@ -41,23 +41,23 @@ class Cancels:
 
     def want(self, order: Order, client: str, now: Moment) -> list[Change]:
         """A client wants a sent order cancelled; a second wish for it changes nothing."""
-        if order.client_order_id in self._wishes:
+        if order.key in self._wishes:
             return []
-        self._wishes[order.client_order_id] = _Wish(client)
+        self._wishes[order.key] = _Wish(client)
         return self._place(order, now)
 
     def reported(self, order: Order, now: Moment) -> list[Change]:
         """The venue has reported on the order: its cancel may leave now, or is over."""
-        wish = self._wishes.get(order.client_order_id)
+        wish = self._wishes.get(order.key)
         if order.final:
-            self._wishes.pop(order.client_order_id, None)
+            self._wishes.pop(order.key, None)
         elif wish is not None and wish.session is None:
             return self._place(order, now)
         return []
 
     def left(self, request: Request, session: str, now: Moment) -> Change:
         """The request is leaving on that session."""
-        key = request.order.client_order_id
+        key = request.order.key
         wish = self._wishes[key]
         self._wishes[key] = evolve(wish, tries=wish.tries + 1, session=session, request_id=request.request_id)
         return self._ledger.cancel_is(key, CancelState.SENT, now)
@@ -75,7 +75,7 @@ class Cancels:
 
     def again(self, order: Order, why: str, now: Moment) -> list[Change]:
         """The venue rejected the request without a word on the order: try with a new id, up to TRIES_MAX times."""
-        key = order.client_order_id
+        key = order.key
         wish = self._wishes.get(key)
         if wish is None:
             return []
@@ -88,14 +88,14 @@ class Cancels:
         """The venue will not cancel the order."""
         if word.rate_limited:
             return self.again(order, word.reason, now)
-        return self._over(order.client_order_id, f"{word.reason}: {word.text}" if word.text else word.reason, now)
+        return self._over(order.key, word.words, now)
 
     def _over(self, key: str, why: str, now: Moment) -> list[Change]:
         self._wishes.pop(key, None)
         return [self._ledger.cancel_refused(key, why, now)]
 
     def _place(self, order: Order, now: Moment) -> list[Change]:
-        key = order.client_order_id
+        key = order.key
         wish = self._wishes[key]
         carrier = self._sessions.carrier(order.session) if order.order_id is not None else None
         if carrier is not None:

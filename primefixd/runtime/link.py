@@ -20,7 +20,16 @@ from primefixd.dispatch.outbox import Outbox, Waiting
 from primefixd.fix.events import Ended, EndReason, Event, Gap, GarbledReceived, LoggedOn, Received, Rejected
 from primefixd.fix.session import Outgoing, Session
 from primefixd.fix.states import SessionState
-from primefixd.orders.model import CancelRefused, Report, Request, RequestKind, RequestRejected
+from primefixd.orders.model import (
+    CancelRefused,
+    Quote,
+    QuoteRefused,
+    QuoteRequest,
+    Report,
+    Request,
+    RequestKind,
+    RequestRejected,
+)
 from primefixd.prime import reports, requests
 from primefixd.prime.logon import Credentials, logon_body
 from primefixd.prime.reports import Unreadable
@@ -36,9 +45,13 @@ _LANES = {
     RequestKind.CANCEL: Lane.CANCEL,
     RequestKind.STATUS: Lane.OTHER,
     RequestKind.REPLACE: Lane.OTHER,
+    RequestKind.QUOTE: Lane.OTHER,
     RequestKind.NEW_ORDER: Lane.OTHER,
 }
 _log = structlog.get_logger()
+
+Asked = Request | QuoteRequest
+Word = Report | CancelRefused | Quote | QuoteRefused
 
 
 @frozen
@@ -55,10 +68,10 @@ class Owner(Protocol):
     def order_delay(self, now: float) -> float:
         """Seconds until the portfolio may send one more new order."""
 
-    def departing(self, item: Waiting, now: Moment) -> Request | None:
+    def departing(self, item: Waiting, now: Moment) -> Asked | None:
         """What `item` asks for as things stand now; None if it has come to nothing meanwhile."""
 
-    def left(self, request: Request, session: str, now: Moment) -> None:
+    def left(self, request: Asked, session: str, now: Moment) -> None:
         """`request` is numbered, and its bytes are about to leave."""
 
     def link_up(self, session: str, now: Moment) -> None:
@@ -67,10 +80,10 @@ class Owner(Protocol):
     def missed(self, session: str) -> None:
         """The venue skipped numbers: what it said in between is lost to this link."""
 
-    def heard(self, word: Report | CancelRefused, session: str, now: Moment) -> None:
-        """The venue said this about an order."""
+    def heard(self, word: Word, session: str, now: Moment) -> None:
+        """The venue said this about an order or a quote."""
 
-    def rejected(self, request: Request | None, word: RequestRejected, session: str, now: Moment) -> None:
+    def rejected(self, request: Asked | None, word: RequestRejected, session: str, now: Moment) -> None:
         """The venue refused a message of ours by its number; `request` is what it was, if that is remembered."""
 
 
@@ -96,7 +109,7 @@ class Link:
         self._clock = ports.clock
         self._to_write = trio.Event()
         self._to_tick = trio.Event()
-        self._numbers: OrderedDict[int, Request] = OrderedDict()
+        self._numbers: OrderedDict[int, Asked] = OrderedDict()
         self._ended: Ended | None = None
         self._scope = trio.CancelScope()
 
@@ -163,7 +176,11 @@ class Link:
         if request is None:
             return None
         self._line.limiter.take(_LANES[item.kind], now.mono)
-        msg_type, body = requests.encode(request, self._line.credentials.portfolio_id, now)
+        account = self._line.credentials.portfolio_id
+        if isinstance(request, QuoteRequest):
+            msg_type, body = requests.encode_quote(request, account, now)
+        else:
+            msg_type, body = requests.encode(request, account, now)
         outgoing = self.session.send(msg_type, body, now)
         self._numbers[outgoing.sequence_number] = request
         if len(self._numbers) > NUMBERS_REMEMBERED_MAX:
@@ -233,7 +250,7 @@ class Link:
                 self._ended = event
                 self._scope.deadline = now.mono + FAREWELL_S
 
-    def _hear(self, word: Report | CancelRefused | RequestRejected | Unreadable, now: Moment) -> None:
+    def _hear(self, word: Word | RequestRejected | Unreadable, now: Moment) -> None:
         name = self._line.name
         match word:
             case RequestRejected():

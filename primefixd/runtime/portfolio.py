@@ -20,7 +20,12 @@ from primefixd.orders.ledger import Judgement, Ledger
 from primefixd.orders.model import (
     CancelRefused,
     Order,
+    Quote,
+    QuoteRefused,
+    QuoteRequest,
     RejectReason,
+    Replacement,
+    ReplaceState,
     Report,
     Request,
     RequestKind,
@@ -31,10 +36,13 @@ from primefixd.orders.model import (
 )
 from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
 from primefixd.prime import strategies
-from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
+from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Reason, Refused, Submitted
 from primefixd.runtime.cancels import Cancels
 from primefixd.runtime.feed import Body, Feed
+from primefixd.runtime.link import Asked, Word
 from primefixd.runtime.ports import Ports
+from primefixd.runtime.quotes import Quotes
+from primefixd.runtime.replaces import Replaces
 from primefixd.runtime.sessions import Sessions
 from primefixd.runtime.settings import PortfolioSettings, VenueSettings
 from primefixd.runtime.views import PortfolioChanged, PortfolioState, PortfolioView, SessionChanged, SessionView
@@ -42,6 +50,8 @@ from primefixd.runtime.views import PortfolioChanged, PortfolioState, PortfolioV
 TTL_MS = 5_000  # how long an order may wait to be sent unless its client says otherwise (contract.md, order.submit)
 STOP_ACK_S = 3.0  # at a stop, for orders on the wire to be acknowledged; then they are in doubt
 STOP_LOGOUT_S = 8.0  # at a stop, for sessions to log out; then they are cut off
+
+NO_ID_WARNING = "without a client_order_id a lost reply cannot be retried"
 
 _LOUD = (OrderInDoubt, Contradicted, FillGap)
 _log = structlog.get_logger()
@@ -69,6 +79,8 @@ class Portfolio:
         self._ledger = Ledger()
         self._sessions = Sessions(settings, self, shared.venue, shared.ports)
         self._cancels = Cancels(self._ledger, self._sessions, shared.ports.new_id)
+        self._replaces = Replaces(self._ledger, self._sessions)
+        self._quotes = Quotes(self._sessions)
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._stopping = False
         self._moved = trio.Event()
@@ -142,7 +154,7 @@ class Portfolio:
         if not self._queue(order, now):
             return self._busy(session)
         self._publish([self._ledger.open(order)], now)
-        warnings = () if submission.client_order_id else ("without a client_order_id a lost reply cannot be retried",)
+        warnings = () if submission.client_order_id else (NO_ID_WARNING,)
         return Submitted(order=order, cursor=order.accepted_cursor, warnings=warnings)
 
     async def cancel(
@@ -163,8 +175,33 @@ class Portfolio:
             ended = self._ledger.end(order.client_order_id, Status.CANCELLED, now)
             self._publish([ended], now)
             return Cancelling(order=ended.order, cursor=self._feed.newest)
+        self._drop_queued_replace(order, "the order is being cancelled", now)
         self._publish(self._cancels.want(order, client, now), now)
         return Cancelling(order=self._ledger.get(order.client_order_id) or order, cursor=self._feed.newest)
+
+    async def replace(self, wanted: Replacement, client: str) -> Submitted | Refused:
+        """Give an order new terms under a new id. Answered when the wish is taken; events tell what becomes of it."""
+        if self._stopping:
+            return _stopping()
+        now = self._clock()
+        told = self._replaces.ask(wanted, wanted.new_client_order_id or self._shared.ports.new_id(now), client, now)
+        if isinstance(told, Refused):
+            return told
+        cursor = self._feed.newest if told.duplicate else self._feed.next
+        self._publish(told.changes, now)
+        self._moved.set()
+        warnings = () if wanted.new_client_order_id else (NO_ID_WARNING,)
+        return Submitted(order=told.order, cursor=cursor, duplicate=told.duplicate, warnings=warnings)
+
+    async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
+        """Ask the venue for a quote; it comes as an event."""
+        if self._stopping:
+            return _stopping()
+        refused = self._quotes.ask(request, client, self._clock())
+        if refused is not None:
+            return refused
+        self._moved.set()
+        return QuoteAsked(quote_request_id=request.quote_request_id, cursor=self._feed.newest)
 
     async def cancel_all(self, *, product_id: str | None, side: Side | None, client: str) -> int:
         """Cancel every order that is not final, of one product or side if told; returns how many."""
@@ -220,7 +257,12 @@ class Portfolio:
     def order_delay(self, now: float) -> float:
         return self._order_window.delay(now)
 
-    def departing(self, item: Waiting, now: Moment) -> Request | None:
+    def departing(self, item: Waiting, now: Moment) -> Asked | None:
+        if item.deadline is not None and item.deadline <= now.mono:
+            self._expire(item, now)
+            return None
+        if item.kind is RequestKind.QUOTE:
+            return self._quotes.departing(item)
         order = self._ledger.get(item.key)
         if order is None:
             return None
@@ -228,9 +270,8 @@ class Portfolio:
             case RequestKind.NEW_ORDER:
                 if order.status is not Status.QUEUED:
                     return None
-                if item.deadline is not None and item.deadline <= now.mono:
-                    self._expire(item, now)
-                    return None
+            case RequestKind.REPLACE:
+                return self._replaces.departing(item, order)
             case RequestKind.CANCEL:
                 if order.final or order.order_id is None or item.key not in self._cancels:
                     return None
@@ -239,23 +280,34 @@ class Portfolio:
                     return None
         return Request(kind=item.kind, request_id=item.request_id, order=order)
 
-    def left(self, request: Request, session: str, now: Moment) -> None:
-        key = request.order.client_order_id
+    def left(self, request: Asked, session: str, now: Moment) -> None:
+        if isinstance(request, QuoteRequest):
+            return
+        key = request.order.key
         match request.kind:
             case RequestKind.NEW_ORDER:
                 self._order_window.take(now.mono)
                 self._publish([self._ledger.sent(key, session, now)], now)
             case RequestKind.CANCEL:
                 self._publish([self._cancels.left(request, session, now)], now)
+            case RequestKind.REPLACE:
+                self._publish([self._replaces.left(request, session, now)], now)
             case _:
                 self._ledger.asked(key)
 
-    def heard(self, word: Report | CancelRefused, session: str, now: Moment) -> None:
+    def heard(self, word: Word, session: str, now: Moment) -> None:
         if isinstance(word, CancelRefused):
             self._cancel_refused(word, session, now)
             return
         portfolio = self._shared.accounts.get(word.account or "", self)
-        portfolio.reported(word, session, now)
+        if isinstance(word, Report):
+            portfolio.reported(word, session, now)
+        else:
+            portfolio.quoted(word, now)
+
+    def quoted(self, word: Quote | QuoteRefused, now: Moment) -> None:
+        """The venue answers a request for a quote of this portfolio's account."""
+        self._publish([self._quotes.heard(word)], now)
 
     def reported(self, report: Report, session: str, now: Moment) -> None:
         """The venue reports on an order of this portfolio's account, on whichever session (order-rules.md 2)."""
@@ -267,14 +319,18 @@ class Portfolio:
         if report.reject_reason is RejectReason.RATE_LIMITED:
             self._sessions.pause(order.session, now)
         self._publish(self._cancels.reported(order, now), now)
+        self._replaces.settled(order)
         self._settled.set()
         self._moved.set()
 
-    def rejected(self, request: Request | None, word: RequestRejected, session: str, now: Moment) -> None:
+    def rejected(self, request: Asked | None, word: RequestRejected, session: str, now: Moment) -> None:
         _log.warning("request_rejected", session=session, number=word.sequence_number, text=word.text)
         if word.rate_limited:
             self._sessions.pause(session, now)
-        order = self._ledger.get(request.order.client_order_id) if request else None
+        if isinstance(request, QuoteRequest):
+            self._publish([self._quotes.lost(request.quote_request_id, word.text)], now)
+            return
+        order = self._ledger.get(request.order.key) if request else None
         if request is None or order is None or order.final:
             return
         match request.kind:
@@ -283,6 +339,8 @@ class Portfolio:
                 self._end(order, reason.value, now, word.text)
             case RequestKind.CANCEL:
                 self._publish(self._cancels.again(order, word.text, now), now)
+            case RequestKind.REPLACE:
+                self._publish(self._replaces.over(order.key, word.text, now), now)
             case _:
                 self._ask(order)
 
@@ -295,11 +353,19 @@ class Portfolio:
         """Settle what the dead link leaves: in doubt first, then the queue moves on (order-rules.md 12 and 21)."""
         self._publish(self._ledger.link_lost(session, now), now)
         self._cancels.link_lost(session)
+        doubtful = self._replaces.link_lost(session)
         for item in self._sessions.outbox(session).drain():
-            if item.kind is RequestKind.NEW_ORDER:
-                self._move_on(item, session, now)
+            match item.kind:
+                case RequestKind.NEW_ORDER:
+                    self._move_on(item, session, now)
+                case RequestKind.REPLACE:
+                    self._replaces.move_on(item, session)
+                case RequestKind.QUOTE:
+                    self._sessions.put(self._sessions.carrier(None) or session, item)
         self._publish(self._cancels.place_all(now), now)
         self._ask_about(session)
+        for order in filter(None, map(self._ledger.get, doubtful)):
+            self._ask(order)
         self._settled.set()
 
     def missed(self, session: str) -> None:
@@ -312,10 +378,13 @@ class Portfolio:
 
     def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
         if self._stopping:
-            return Refused(reason=Reason.CLOSED, message="The daemon is stopping; submit again when it is back.")
+            return _stopping()
         problem = strategies.problem(submission.terms)
         if problem is not None:
             return Refused(reason=Reason.INVALID, field=problem.field, message=problem.what)
+        unquoted = self._quotes.refusal(submission.terms, now)
+        if unquoted is not None:
+            return unquoted
         if submission.session is not None and submission.session not in self._sessions.trading:
             known = ", ".join(self._sessions.trading)
             return Refused(reason=Reason.INVALID, field="session", message=f"must be one of {known}")
@@ -374,12 +443,23 @@ class Portfolio:
             self._put(dead, item)
 
     def _withdraw(self, order: Order) -> None:
-        self._sessions.outbox(order.session or "").withdraw(order.client_order_id, RequestKind.NEW_ORDER)
+        self._sessions.outbox(order.session or "").withdraw(order.key, RequestKind.NEW_ORDER)
 
     def _expire(self, item: Waiting, now: Moment) -> None:
         order = self._ledger.get(item.key)
-        if order is not None and order.status is Status.QUEUED:
-            self._end(order, "expired", now)
+        match item.kind:
+            case RequestKind.QUOTE:
+                self._publish([self._quotes.lost(item.key, "expired")], now)
+            case RequestKind.REPLACE if order is not None:
+                self._publish(self._replaces.over(order.key, "expired", now), now)
+            case RequestKind.NEW_ORDER if order is not None and order.status is Status.QUEUED:
+                self._end(order, "expired", now)
+
+    def _drop_queued_replace(self, order: Order, reason: str, now: Moment) -> None:
+        """A cancel drops a replace that still queues (order-rules.md 19)."""
+        if order.replace is not None and order.replace.state is ReplaceState.QUEUED:
+            self._sessions.withdraw(order.key, RequestKind.REPLACE)
+            self._publish(self._replaces.over(order.key, reason, now), now)
 
     def _end(self, order: Order, reason: str, now: Moment, text: str | None = None) -> None:
         self._publish([self._ledger.end(order.client_order_id, Status.REJECTED, now, reason, text)], now)
@@ -391,7 +471,10 @@ class Portfolio:
             return
         if word.rate_limited:
             self._sessions.pause(session, now)
-        self._publish(self._cancels.refused(order, word, now), now)
+        if word.replace:
+            self._publish(self._replaces.over(order.key, word.words, now), now)
+        else:
+            self._publish(self._cancels.refused(order, word, now), now)
         self._ask(order)
 
     def _ask_about(self, session: str) -> None:
@@ -403,7 +486,7 @@ class Portfolio:
     def _ask(self, order: Order) -> None:
         carrier = self._sessions.carrier(order.session) if order.order_id is not None else None
         if carrier is not None:
-            key = order.client_order_id
+            key = order.key
             self._put(carrier, Waiting(kind=RequestKind.STATUS, client="", key=key, deadline=None, request_id=key))
 
     def _follow(self, judgement: Judgement, now: Moment) -> None:
@@ -421,6 +504,10 @@ class Portfolio:
 def _deadline(submission: Submission, now: Moment) -> datetime:
     ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
     return submission.deadline or now.utc + ttl
+
+
+def _stopping() -> Refused:
+    return Refused(reason=Reason.CLOSED, message="The daemon is stopping; ask again when it is back.")
 
 
 def _final(order: Order) -> Refused:

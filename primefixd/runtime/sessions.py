@@ -11,6 +11,7 @@ from primefixd.clock import Clock, Moment
 from primefixd.dispatch.limiter import SessionLimiter
 from primefixd.dispatch.outbox import Outbox, Waiting
 from primefixd.dispatch.router import Candidate, Router
+from primefixd.orders.model import RequestKind
 from primefixd.prime.logon import Credentials
 from primefixd.runtime.link import Line
 from primefixd.runtime.ports import Ports
@@ -78,6 +79,11 @@ class Sessions:
         taken = supervisor.line.outbox.put(item)
         supervisor.wake()
         return taken
+
+    def withdraw(self, key: str, kind: RequestKind) -> None:
+        """Take back what waits of this kind for that order, on whichever session."""
+        for supervisor in self._supervisors.values():
+            supervisor.line.outbox.withdraw(key, kind)
 
     def outbox(self, session: str) -> Outbox:
         return self._supervisors[session].line.outbox
