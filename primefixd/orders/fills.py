@@ -98,6 +98,7 @@ def _execution(entry: Entry, report: Report, exec_id: str, price: Decimal, sourc
         venue=report.venue,
         time=report.transact_time or now.utc,
         source=source,
+        raw=report.raw,
     )
 
 

@@ -115,6 +115,7 @@ def _move(entry: Entry, report: Report, snapshot: bool, newer: bool, now: Moment
         status=status,
         order_id=order.order_id or report.order_id,
         in_doubt=False,
+        net_average_price=order.net_average_price if stale else report.net_average_price or order.net_average_price,
         venue_status=order.venue_status if stale or (order.final and claim is None) else report.status.value,
         cancel=_cancel_after(order.cancel, status, now),
         reject_reason=_reject_reason(order, report, status),

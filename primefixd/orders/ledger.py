@@ -25,7 +25,7 @@ from primefixd.orders.model import (
     Status,
     Terms,
 )
-from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated
+from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated, Unread
 
 FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its id stays remembered
 IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
@@ -135,6 +135,8 @@ class Ledger:
         if adopted and not any(isinstance(change, OrderUpdated) for change in changes):
             changes.append(OrderUpdated(entry.order))
         changes += replacing.ended(entry, report, now)
+        if report.unreadable and entry.first((report.exec_id, report.kind, report.unreadable)):
+            changes.append(Unread(entry.order, report.unreadable))
         self._settle(entry)
         self._listen(entry, now)
         return Judgement(tuple(changes), entry.order, ask)

@@ -153,6 +153,7 @@ class Order:
     filled_quantity: Decimal = Decimal(0)
     filled_value: Decimal = Decimal(0)
     commission: Decimal = Decimal(0)
+    net_average_price: Decimal | None = None  # the venue's, fees included
     cancel: Cancel | None = None
     original_client_order_id: str | None = None  # the first of the chain, once there is more than one
     chain: tuple[str, ...] = ()  # every id that the order has gone by, oldest first; empty until it is replaced

@@ -318,3 +318,17 @@ def test_the_order_of_arrival_does_not_change_where_an_order_ends(order_of_arriv
     ]
     story.hears(*(told[place] for place in order_of_arrival))
     assert (story.order.status, str(story.order.filled_quantity)) == ("CANCELLED", "0.4")
+
+
+def test_what_could_not_be_read_is_told_once_and_the_rest_is_used() -> None:
+    story = Story()
+    odd = word("new", t=1, exec_id="e", base_quantity=None, unreadable=("base_quantity",), raw=((9999, "x"),))
+    assert names(story.hears(odd)) == ["OrderUpdated", "Unread"] and story.order.status is Status.OPEN
+    assert story.hears(odd, source="copy").changes == ()
+
+
+def test_what_the_venue_tells_beside_a_fill_is_kept_with_it() -> None:
+    story = Story()
+    judged = story.hears(fill("f", "0.5", "0.5", t=1, raw=((9999, "x"),), net_average_price=Decimal("100.1")))
+    assert judged.changes[0].fill.raw == ((9999, "x"),)
+    assert story.order.net_average_price == Decimal("100.1")
