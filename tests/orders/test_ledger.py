@@ -1,6 +1,7 @@
 """Our orders of one portfolio: whose report is whose, what is kept, and for how long."""
 
 import math
+from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
