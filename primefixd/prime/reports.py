@@ -1,52 +1,57 @@
-"""What the venue says about orders, as facts: execution reports, cancel rejects, session and business rejects.
+"""What the venue says about orders and quotes, as facts: reports, rejects of every kind, quotes and their refusals.
 
 Nothing is judged here: a report is never matched with an order, a fill never counted. A field that cannot be read is
 None and is named, and the rest of its report stands, since the report may be the only word about a fill. Letters that
-nobody knows are UNKNOWN. FilledAmt (8002) and NetAvgPrice (8006) are left alone: public texts disagree about what they
-hold (prime-fix.md section 5).
+nobody knows are UNKNOWN. FilledAmt (8002) stays under `raw`: public texts disagree about what it holds (prime-fix.md
+section 5).
 """
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
 
 from attrs import frozen
 
 from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.fix.tags import MsgType
-from primefixd.fix.timestamps import read_timestamp
 from primefixd.orders.model import (
+    Allocation,
     CancelRefused,
     Fee,
+    Quote,
+    QuoteRefused,
     RejectReason,
     Report,
     ReportKind,
     RequestRejected,
+    Side,
     Transaction,
     VenueStatus,
 )
+from primefixd.prime.reading import Reading, read_number
 from primefixd.prime.venue import (
     BUSINESS_REJECT_REASONS,
     CANCEL_REJECT_REASONS,
     FEE_TYPES,
+    NET_AVG_PRICE,
+    QUOTE_REJECT_REASONS,
     REJECT_REASONS,
     REPORT_KINDS,
     SIDES,
+    TIMES_IN_FORCE,
     TRANSACTIONS,
     VENUE_STATUSES,
 )
 
-_NUMBER = re.compile(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)")
 _VAGUE = frozenset({None, RejectReason.BROKER_OPTION, RejectReason.EXCEEDS_LIMIT, RejectReason.OTHER})
 _RATE = re.compile(r"(?<![a-z])rate(?:s|limit[a-z]*)?(?![a-z])|throttl", re.IGNORECASE)
 _PLAIN_CANCEL_REASONS = frozenset({"too_late", "unknown_order", "already_pending"})
 _REJECTED, _TO_REPLACE, _BUSINESS_OTHER = "8", "2", "0"  # ExecType, CxlRejResponseTo, BusinessRejectReason
 _FEE_TAGS = (tags.MISC_FEE_CURR, tags.MISC_FEE_TYPE)
 _NO_ORDER_ID = "NONE"  # FIX 4.2, Order Cancel Reject: OrderID of an order that the sender does not know
-_T = TypeVar("_T")
+_BID, _OFFER = (tags.BID_PX, tags.BID_SIZE), (tags.OFFER_PX, tags.OFFER_SIZE)
+_QUOTE_ACCEPTED = "0"  # 297
+_VAGUE_QUOTE_REASONS = frozenset({"other", "unknown", "exceeds_limit"})
 
 
 @frozen
@@ -57,7 +62,10 @@ class Unreadable:
     text: str
 
 
-def facts(message: Message) -> Report | CancelRefused | RequestRejected | Unreadable:
+Facts = Report | CancelRefused | RequestRejected | Quote | QuoteRefused | Unreadable
+
+
+def facts(message: Message) -> Facts:
     """What an application message of the venue says; `Unreadable` only when nothing can be told from it."""
     match message.type:
         case MsgType.EXECUTION_REPORT:
@@ -66,6 +74,10 @@ def facts(message: Message) -> Report | CancelRefused | RequestRejected | Unread
             return _cancel_refused(message) if _names_an_order(message) else _nameless(message)
         case MsgType.BUSINESS_MESSAGE_REJECT:
             return _business_reject(message)
+        case MsgType.QUOTE:
+            return _quote(message)
+        case MsgType.QUOTE_ACKNOWLEDGEMENT:
+            return _quote_refused(message)
         case other:
             return Unreadable(other, f"a message of type {other!r} is not known here")
 
@@ -84,112 +96,131 @@ def rejected(
     )
 
 
-class _Fields:
-    """Reads the fields of one message, and remembers the names of those that it could not read."""
-
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.unreadable: list[str] = []
-
-    def lost(self, name: str) -> None:
-        if name not in self.unreadable:
-            self.unreadable.append(name)
-
-    def number(self, tag: int, name: str) -> Decimal | None:
-        return self.amount(self.message.get(tag), name)
-
-    def amount(self, text: str | None, name: str) -> Decimal | None:
-        if text is not None and not _NUMBER.fullmatch(text):
-            self.lost(name)
-            return None
-        return None if text is None else Decimal(text)
-
-    def quantity(self, tag: int, name: str) -> Decimal | None:
-        """As `number`, but less than nothing cannot be traded."""
-        number = self.number(tag, name)
-        if number is not None and number < 0:
-            self.lost(name)
-            return None
-        return number
-
-    def time(self, tag: int, name: str) -> datetime | None:
-        text = self.message.get(tag)
-        time = None if text is None else read_timestamp(text)
-        if text is not None and time is None:
-            self.lost(name)
-        return time
-
-    def word(self, tag: int, table: Mapping[str, _T], name: str) -> _T | None:
-        """The word for a letter; a letter that nobody knows is noted."""
-        letter = self.message.get(tag)
-        if letter is not None and letter not in table:
-            self.lost(name)
-        return table.get(letter or "")
-
-    def fees(self) -> tuple[Fee, ...]:
-        """The group behind NoMiscFees (136); an entry without a readable amount is left out, and that is noted."""
-        groups = self.message.groups(tags.NO_MISC_FEES, tags.MISC_FEE_AMT, _FEE_TAGS)
-        if self.message.get(tags.NO_MISC_FEES) is not None and self.message.number(tags.NO_MISC_FEES) != len(groups):
-            self.lost("fees")
-        read = [(self.amount(group.get(tags.MISC_FEE_AMT) or "", "fees"), group) for group in groups]
-        return tuple(_fee(amount, group) for amount, group in read if amount is not None)
+def _fees(fields: Reading) -> tuple[Fee, ...]:
+    """The group behind NoMiscFees (136); an entry without a readable amount is left to `raw`, and that is noted."""
+    fees = []
+    for entry in fields.group(tags.NO_MISC_FEES, tags.MISC_FEE_AMT, _FEE_TAGS, "fees"):
+        amount, kind = read_number(entry.text(tags.MISC_FEE_AMT)), entry.text(tags.MISC_FEE_TYPE)
+        if amount is None:
+            fields.lost("fees")
+            continue
+        fields.use(entry)
+        word = "unknown" if kind is None else FEE_TYPES.get(kind, kind)
+        fees.append(Fee(amount=amount, currency=entry.text(tags.MISC_FEE_CURR), type=word))
+    return tuple(fees)
 
 
-def _fee(amount: Decimal, group: Message) -> Fee:
-    kind = group.get(tags.MISC_FEE_TYPE)
-    return Fee(
-        amount=amount,
-        currency=group.get(tags.MISC_FEE_CURR),
-        type="unknown" if kind is None else FEE_TYPES.get(kind, kind),
-    )
+def _allocations(fields: Reading) -> tuple[Allocation, ...]:
+    """The group behind NoAllocs (78), read as the fees are."""
+    allocations = []
+    for entry in fields.group(tags.NO_ALLOCS, tags.ALLOC_ACCOUNT, (tags.ALLOC_SHARES,), "allocations"):
+        account, quantity = entry.text(tags.ALLOC_ACCOUNT), read_number(entry.text(tags.ALLOC_SHARES))
+        if not account or quantity is None:
+            fields.lost("allocations")
+            continue
+        fields.use(entry)
+        allocations.append(Allocation(account=account, quantity=quantity))
+    return tuple(allocations)
 
 
 def _report(message: Message) -> Report:
-    fields = _Fields(message)
-    text = message.get(tags.TEXT)
+    fields = Reading(message)
+    text = fields.text(tags.TEXT)
     return Report(
-        account=message.get(tags.ACCOUNT),
-        order_id=_order_id(message),
-        client_order_id=message.get(tags.CL_ORD_ID),
-        original_client_order_id=message.get(tags.ORIG_CL_ORD_ID),
-        exec_id=message.get(tags.EXEC_ID),
-        exec_ref_id=message.get(tags.EXEC_REF_ID),
+        account=fields.text(tags.ACCOUNT),
+        order_id=_order_id(fields),
+        client_order_id=fields.text(tags.CL_ORD_ID),
+        original_client_order_id=fields.text(tags.ORIG_CL_ORD_ID),
+        exec_id=fields.text(tags.EXEC_ID),
+        exec_ref_id=fields.text(tags.EXEC_REF_ID),
         transaction=fields.word(tags.EXEC_TRANS_TYPE, TRANSACTIONS, "transaction") or Transaction.NEW,
-        kind=REPORT_KINDS.get(message.get(tags.EXEC_TYPE) or "", ReportKind.UNKNOWN),
-        status=_status(message),
-        product_id=message.get(tags.SYMBOL),
+        kind=fields.word(tags.EXEC_TYPE, REPORT_KINDS, "kind") or ReportKind.UNKNOWN,
+        status=fields.word(tags.ORD_STATUS, VENUE_STATUSES, "status") or VenueStatus.UNKNOWN,
+        product_id=fields.text(tags.SYMBOL),
         side=fields.word(tags.SIDE, SIDES, "side"),
         base_quantity=fields.quantity(tags.ORDER_QTY, "base_quantity"),
         quote_value=fields.quantity(tags.CASH_ORDER_QTY, "quote_value"),
         limit_price=fields.number(tags.PRICE, "limit_price"),
+        stop_price=fields.number(tags.STOP_PX, "stop_price"),
+        time_in_force=fields.word(tags.TIME_IN_FORCE, TIMES_IN_FORCE, "time_in_force"),
+        expiry_time=fields.time(tags.EXPIRE_TIME, "expiry_time"),
         cumulative_quantity=fields.quantity(tags.CUM_QTY, "cumulative_quantity"),
         leaves_quantity=fields.quantity(tags.LEAVES_QTY, "leaves_quantity"),
         average_price=fields.number(tags.AVG_PX, "average_price"),
+        net_average_price=fields.number(NET_AVG_PRICE, "net_average_price"),
         last_quantity=fields.quantity(tags.LAST_SHARES, "last_quantity") or Decimal(0),
         last_price=fields.number(tags.LAST_PX, "last_price"),
         commission=fields.number(tags.COMMISSION, "commission"),
-        fees=fields.fees(),
-        venue=message.get(tags.LAST_MKT),
+        fees=_fees(fields),
+        allocations=_allocations(fields),
+        venue=fields.text(tags.LAST_MKT),
         reject_reason=_reject_reason(fields, text),
         text=text,
         transact_time=fields.time(tags.TRANSACT_TIME, "transact_time"),
-        unreadable=tuple(fields.unreadable),  # last: the reads above fill it
+        unreadable=fields.unreadable,  # these two last: the reads above fill them
+        raw=fields.raw,
     )
 
 
 def _cancel_refused(message: Message) -> CancelRefused:
-    text = message.get(tags.TEXT)
-    letter = message.get(tags.CXL_REJ_REASON)
+    fields = Reading(message)
+    text, letter = fields.text(tags.TEXT), fields.text(tags.CXL_REJ_REASON)
     reason = "other" if letter is None else CANCEL_REJECT_REASONS.get(letter, "unknown")
     if reason not in _PLAIN_CANCEL_REASONS and _tells_rate(text):
         reason = RejectReason.RATE_LIMITED.value
     return CancelRefused(
-        client_order_id=message.get(tags.CL_ORD_ID),
-        original_client_order_id=message.get(tags.ORIG_CL_ORD_ID),
-        order_id=_order_id(message),
-        status=_status(message),
+        client_order_id=fields.text(tags.CL_ORD_ID),
+        original_client_order_id=fields.text(tags.ORIG_CL_ORD_ID),
+        order_id=_order_id(fields),
+        status=fields.word(tags.ORD_STATUS, VENUE_STATUSES, "status") or VenueStatus.UNKNOWN,
         reason=reason,
-        replace=message.get(tags.CXL_REJ_RESPONSE_TO) == _TO_REPLACE,
+        replace=fields.text(tags.CXL_REJ_RESPONSE_TO) == _TO_REPLACE,
+        text=text,
+    )
+
+
+def _quote(message: Message) -> Quote | Unreadable:
+    """A quote is one-sided: a bid is for a client that sells, an offer for one that buys (prime-fix.md section 4)."""
+    fields = Reading(message)
+    quote_id = fields.text(tags.QUOTE_ID)
+    if not quote_id:
+        return Unreadable(message.type, "a quote without QuoteID (117) cannot be accepted")
+    bid, offer = (any(fields.peek(tag) is not None for tag in pair) for pair in (_BID, _OFFER))
+    price_tag, size_tag = _BID if bid else _OFFER
+    one_sided = bid != offer
+    if not one_sided:
+        fields.lost("side")
+    return Quote(
+        quote_id=quote_id,
+        quote_request_id=fields.text(tags.QUOTE_REQ_ID),
+        account=fields.text(tags.ACCOUNT),
+        product_id=fields.text(tags.SYMBOL),
+        side=(Side.SELL if bid else Side.BUY) if one_sided else None,
+        price=fields.number(price_tag, "price") if one_sided else None,
+        quantity=fields.quantity(size_tag, "quantity") if one_sided else None,
+        valid_until=fields.time(tags.VALID_UNTIL_TIME, "valid_until"),
+        unreadable=fields.unreadable,
+        raw=fields.raw,
+    )
+
+
+def _quote_refused(message: Message) -> QuoteRefused | Unreadable:
+    fields = Reading(message)
+    asked, quote_id = fields.text(tags.QUOTE_REQ_ID), fields.text(tags.QUOTE_ID)
+    if not asked and not quote_id:
+        return Unreadable(message.type, "it names no request: neither QuoteReqID (131) nor QuoteID (117)")
+    if fields.text(tags.QUOTE_ACK_STATUS) == _QUOTE_ACCEPTED:
+        return Unreadable(message.type, f"it only acknowledges the quote request {asked or quote_id}")
+    text, letter = fields.text(tags.TEXT), fields.text(tags.QUOTE_REJECT_REASON)
+    reason = "other" if letter is None else QUOTE_REJECT_REASONS.get(letter, "unknown")
+    if reason in _VAGUE_QUOTE_REASONS and _tells_rate(text):
+        reason = RejectReason.RATE_LIMITED.value
+    return QuoteRefused(
+        quote_request_id=asked,
+        quote_id=quote_id,
+        account=fields.text(tags.ACCOUNT),
+        product_id=fields.text(tags.SYMBOL),
+        reason=reason,
         text=text,
     )
 
@@ -214,20 +245,16 @@ def _nameless(message: Message) -> Unreadable:
     return Unreadable(message.type, "it names no order: neither ClOrdID (11), OrderID (37) nor OrigClOrdID (41)")
 
 
-def _order_id(message: Message) -> str | None:
-    told = message.get(tags.ORDER_ID)
+def _order_id(fields: Reading) -> str | None:
+    told = fields.text(tags.ORDER_ID)
     return None if told == _NO_ORDER_ID else told
 
 
-def _status(message: Message) -> VenueStatus:
-    return VENUE_STATUSES.get(message.get(tags.ORD_STATUS) or "", VenueStatus.UNKNOWN)
-
-
-def _reject_reason(fields: _Fields, text: str | None) -> RejectReason | None:
+def _reject_reason(fields: Reading, text: str | None) -> RejectReason | None:
     """The reason of a rejection; an unknown number is OTHER, and one that may mean the rate is read with its text."""
     told = fields.word(tags.ORD_REJ_REASON, REJECT_REASONS, "reject_reason")
-    given = fields.message.get(tags.ORD_REJ_REASON) is not None
-    if (given or fields.message.get(tags.EXEC_TYPE) == _REJECTED) and told in _VAGUE and _tells_rate(text):
+    given = fields.peek(tags.ORD_REJ_REASON) is not None
+    if (given or fields.peek(tags.EXEC_TYPE) == _REJECTED) and told in _VAGUE and _tells_rate(text):
         return RejectReason.RATE_LIMITED
     return RejectReason.OTHER if given and told is None else told
 

@@ -10,18 +10,21 @@ from hypothesis import strategies as st
 from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.orders.model import (
+    Allocation,
     CancelRefused,
     Fee,
+    Quote,
+    QuoteRefused,
     RejectReason,
     Report,
     ReportKind,
     RequestRejected,
     Side,
+    TimeInForce,
     Transaction,
     VenueStatus,
 )
 from primefixd.prime.reports import Unreadable, facts, rejected
-from primefixd.prime.venue import FILLED_AMT, NET_AVG_PRICE
 
 PUBLISHED_FILL = (
     "8=FIX.4.2|9=583|35=8|34=5|49=COIN|50=22d47de1-bc5d-5d17-8028-4ec90e72c1dd|52=20260127-15:55:05.552"
@@ -89,15 +92,13 @@ def test_the_published_fill_field_by_field() -> None:
         text=None,
         transact_time=datetime(2026, 1, 27, 15, 55, 5, 523000, UTC),
         unreadable=(),
+        net_average_price=Decimal(87900),
+        allocations=(Allocation(account="314dbd76-4459-41cd-ba9a-dccdd86b44e2", quantity=Decimal("0.0001")),),
+        time_in_force=None,
+        expiry_time=None,
+        stop_price=None,
+        raw=((40, "1"), (13, "3"), (120, "USD"), (8002, "8.77")),
     )
-
-
-def test_what_the_model_has_no_room_for_stays_in_the_message() -> None:
-    told = message(PUBLISHED_FILL)
-    (allocation,) = told.groups(tags.NO_ALLOCS, tags.ALLOC_ACCOUNT, (tags.ALLOC_SHARES,))
-    assert allocation.get(tags.ALLOC_ACCOUNT) == told.get(tags.ACCOUNT)
-    assert allocation.get(tags.ALLOC_SHARES) == "0.0001"
-    assert (told.get(FILLED_AMT), told.get(NET_AVG_PRICE), told.get(tags.COMM_TYPE)) == ("8.77", "87900", "3")
 
 
 def test_the_published_fees_sum_to_the_commission() -> None:
@@ -126,8 +127,12 @@ def test_the_published_status_answer() -> None:
 
 def test_every_other_field_is_read() -> None:
     told = report(
-        "35=8|11=new|41=old|37=o|17=e2|19=e1|20=2|150=2|39=1|44=1.5|54=2|55=ETH-USD|152=300|58=why|103=99|60=20260127-15:55:05"
+        "35=8|11=new|41=old|37=o|17=e2|19=e1|20=2|150=2|39=1|44=1.5|54=2|55=ETH-USD|152=300|58=why|103=99"
+        "|60=20260127-15:55:05|59=6|99=1.25|126=20260128-21:55:00.000"
     )
+    assert (told.time_in_force, told.stop_price) == (TimeInForce.GOOD_UNTIL_DATE_TIME, Decimal("1.25"))
+    assert told.expiry_time == datetime(2026, 1, 28, 21, 55, tzinfo=UTC)
+    assert told.raw == ()
     assert (told.original_client_order_id, told.exec_ref_id, told.transaction) == ("old", "e1", Transaction.CORRECT)
     assert (told.limit_price, told.quote_value, told.side) == (Decimal("1.5"), Decimal(300), Side.SELL)
     assert (told.text, told.reject_reason) == ("why", RejectReason.OTHER)
@@ -148,12 +153,20 @@ STATUSES = {
 
 @pytest.mark.parametrize("letter, word", KINDS.items())
 def test_what_a_report_is_about(letter: str, word: str) -> None:
-    assert changed(_150=letter).kind == word
+    told = changed(_150=letter)
+    assert told.kind == word
+    strange = bool(letter) and word == "unknown"
+    assert told.unreadable == (("kind",) if strange else ())
+    assert ((150, letter) in told.raw) == strange
 
 
 @pytest.mark.parametrize("letter, word", STATUSES.items())
 def test_where_the_venue_says_an_order_stands(letter: str, word: str) -> None:
-    assert changed(_39=letter).status == word
+    told = changed(_39=letter)
+    assert told.status == word
+    strange = bool(letter) and word == "unknown"
+    assert told.unreadable == (("status",) if strange else ())
+    assert ((39, letter) in told.raw) == strange
 
 
 @pytest.mark.parametrize(
@@ -180,11 +193,14 @@ def test_sides(letter: str, side: Side | None, unreadable: tuple[str, ...]) -> N
 
 NUMBERS = {
     6: "average_price", 12: "commission", 14: "cumulative_quantity", 31: "last_price", 32: "last_quantity",
-    38: "base_quantity", 44: "limit_price", 151: "leaves_quantity", 152: "quote_value",
+    38: "base_quantity", 44: "limit_price", 99: "stop_price", 151: "leaves_quantity", 152: "quote_value",
+    8006: "net_average_price",
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("bad", ["1x", "NaN", "Infinity", "1e5", "1_000", "1,5", "--1", ".", "-", " 1", "１", "0x1"])
+@pytest.mark.parametrize(
+    "bad", ["1x", "NaN", "Infinity", "1e5", "1_000", "1,5", "--1", ".", "-", " 1", "１", "0x1", "1" * 65]
+)
 @pytest.mark.parametrize("tag, name", NUMBERS.items())
 def test_a_number_that_cannot_be_read_is_named_and_the_rest_stands(tag: int, name: str, bad: str) -> None:
     told = changed(**{f"_{tag}": bad})
@@ -192,6 +208,7 @@ def test_a_number_that_cannot_be_read_is_named_and_the_rest_stands(tag: int, nam
     assert getattr(told, name) == (Decimal(0) if name == "last_quantity" else None)
     assert told.exec_id == "e23cba67-fde7-4ec0-8f97-aaf7ce900128"
     assert len(told.fees) == 3
+    assert (tag, bad) in told.raw
 
 
 @pytest.mark.parametrize("text, value", [("5", "5"), ("5.", "5"), (".5", "0.5"), ("0005.50", "5.50"), ("0.0", "0")])
@@ -225,9 +242,21 @@ def test_transact_time_with_and_without_a_fraction(text: str, microsecond: int) 
 
 
 @pytest.mark.parametrize("text", ["20260127", "20260230-15:55:05", "2026-01-27T15:55:05Z", "20260127-25:00:00", "x"])
-def test_a_transact_time_that_cannot_be_read_is_named(text: str) -> None:
-    told = changed(_60=text)
-    assert (told.transact_time, told.unreadable) == (None, ("transact_time",))
+@pytest.mark.parametrize("tag, name", [(60, "transact_time"), (126, "expiry_time")])
+def test_a_time_that_cannot_be_read_is_named(tag: int, name: str, text: str) -> None:
+    told = changed(**{f"_{tag}": text})
+    assert (getattr(told, name), told.unreadable) == (None, (name,))
+    assert (tag, text) in told.raw
+
+
+@pytest.mark.parametrize("letter, tif", [("1", "CANCELLED"), ("3", "IMMEDIATE"), ("4", "FILL"), ("6", "DATE_TIME")])
+def test_times_in_force(letter: str, tif: str) -> None:
+    assert tif in (changed(_59=letter).time_in_force or "")
+
+
+def test_a_time_in_force_that_nobody_knows_is_named() -> None:
+    told = changed(_59="0")
+    assert (told.time_in_force, told.unreadable) == (None, ("time_in_force",))
 
 
 def test_several_unreadable_fields_are_all_named_once() -> None:
@@ -250,6 +279,18 @@ def test_several_unreadable_fields_are_all_named_once() -> None:
         ("136=2|137=x|138=USD|139=7|137=2|138=USD|139=14|", [("2", "USD", "financing")], ("fees",)),
         ("136=1|138=USD|139=7|", [], ("fees",)),
         ("136=9|137=x|139=7|", [], ("fees",)),
+        ("137=1|138=USD|139=7|", [("1", "USD", "client_commission")], ("fees",)),
+        (
+            "136=1|137=1|138=USD|139=7|137=2|138=EUR|139=4|",
+            [("1", "USD", "client_commission"), ("2", "EUR", "venue")],
+            ("fees",),
+        ),
+        ("136=02|137=1|139=7|137=2|139=4|", [("1", None, "client_commission"), ("2", None, "venue")], ()),
+        (
+            "136=2|137=1|891=9|138=USD|139=7|137=2|891=8|138=EUR|139=4|",
+            [("1", "USD", "client_commission"), ("2", "EUR", "venue")],
+            (),
+        ),
     ],
 )
 def test_fees(group: str, fees: list[tuple[str, str | None, str]], unreadable: tuple[str, ...]) -> None:
@@ -257,6 +298,54 @@ def test_fees(group: str, fees: list[tuple[str, str | None, str]], unreadable: t
     assert [(str(fee.amount), fee.currency, fee.type) for fee in told.fees] == fees
     assert told.unreadable == unreadable
     assert told.text == "end"
+
+
+@pytest.mark.parametrize(
+    "group, allocations, unreadable",
+    [
+        ("", [], ()),
+        ("78=2|79=a|80=1.5|79=b|80=0|", [("a", "1.5"), ("b", "0")], ()),
+        ("78=1|79=a|153=9|80=1.5|", [("a", "1.5")], ()),
+        ("78=3|79=a|80=1.5|", [("a", "1.5")], ("allocations",)),
+        ("78=two|79=a|80=1.5|79=b|80=2|", [("a", "1.5"), ("b", "2")], ("allocations",)),
+        ("78=2|79=a|80=x|79=b|80=2|", [("b", "2")], ("allocations",)),
+        ("78=2|79=a|79=b|80=2|", [("b", "2")], ("allocations",)),
+        ("78=1|80=2|", [], ("allocations",)),
+        ("78=" + "9" * 5000 + "|79=a|80=1.5|", [("a", "1.5")], ("allocations",)),
+    ],
+)
+def test_allocations(group: str, allocations: list[tuple[str, str]], unreadable: tuple[str, ...]) -> None:
+    told = report(f"35=8|11=c|37=o|17=e|20=0|150=1|39=1|32=1.5|{group}58=end")
+    assert [(each.account, str(each.quantity)) for each in told.allocations] == allocations
+    assert (told.unreadable, told.last_quantity, told.text) == (unreadable, Decimal("1.5"), "end")
+
+
+def test_what_nobody_knows_is_kept_in_its_order_without_how_it_came() -> None:
+    told = report(
+        "35=8|34=5|49=COIN|50=who|52=20260127-15:55:05.552|56=us|43=Y|97=Y|122=20260127-15:55:05.000|9001=first"
+        "|11=c|37=o|17=e|20=0|150=1|39=1|32=2|6=5|31=5|168=20260127-15:00:00|9001=again|210=1|58=a|58=b|9000=\u00fc"
+    )
+    assert told.raw == (
+        (9001, "first"),
+        (168, "20260127-15:00:00"),
+        (9001, "again"),
+        (210, "1"),
+        (58, "b"),
+        (9000, "\u00fc"),
+    )
+    assert (told.last_quantity, told.text, told.unreadable) == (Decimal(2), "a", ())
+
+
+def test_the_copies_of_a_report_are_alike_whatever_session_brought_them() -> None:
+    other = changed(_34="912", _49="COIN", _50="other", _52="20260127-15:55:09.000", _56="other", _97="Y")
+    assert other == changed(_34="1")
+
+
+def test_of_a_group_that_cannot_be_read_nothing_is_lost() -> None:
+    told = report("35=8|11=c|136=5|137=x|138=USD|139=7|137=1|138=EUR|138=GBP|139=4|78=1|80=2")
+    assert [(str(fee.amount), fee.currency) for fee in told.fees] == [("1", "EUR")]
+    assert told.raw == ((136, "5"), (137, "x"), (138, "USD"), (139, "7"), (138, "GBP"), (80, "2"))
+    assert told.unreadable == ("fees", "allocations")
 
 
 @pytest.mark.parametrize("letter, word", [("1", "financing"), ("2", "client_commission"), ("3", "trading_desk")])
@@ -404,21 +493,100 @@ def test_a_session_reject_without_a_number_tells_nothing() -> None:
     assert rejected(None, 5, "bad") == Unreadable("3", "a reject names none of our messages: bad")
 
 
+QUOTED = "35=S|34=3|49=COIN|117=q1|131=r1|1=a|55=BTC-USD|40=2|62=20260127-15:55:35.250"
+
+
+@pytest.mark.parametrize(
+    "fields, side, price, quantity, unreadable, raw",
+    [
+        ("132=99.5|134=2", Side.SELL, "99.5", "2", (), ()),
+        ("133=100.5|135=2.0", Side.BUY, "100.5", "2.0", (), ()),
+        ("133=100.5|8090=5", Side.BUY, "100.5", None, (), ((8090, "5"),)),
+        ("133=x|135=2", Side.BUY, None, "2", ("price",), ((133, "x"),)),
+        ("132=99|134=-2", Side.SELL, "99", None, ("quantity",), ((134, "-2"),)),
+        ("132=99|133=101", None, None, None, ("side",), ((132, "99"), (133, "101"))),
+        ("", None, None, None, ("side",), ()),
+    ],
+)
+def test_a_quote(
+    fields: str,
+    side: Side | None,
+    price: str | None,
+    quantity: str | None,
+    unreadable: tuple[str, ...],
+    raw: tuple[tuple[int, str], ...],
+) -> None:
+    assert facts(message(f"{QUOTED}|{fields}" if fields else QUOTED)) == Quote(
+        quote_id="q1",
+        quote_request_id="r1",
+        account="a",
+        product_id="BTC-USD",
+        side=side,
+        price=price and Decimal(price),
+        quantity=quantity and Decimal(quantity),
+        valid_until=datetime(2026, 1, 27, 15, 55, 35, 250_000, UTC),
+        unreadable=unreadable,
+        raw=((40, "2"), *raw),
+    )
+
+
+def test_a_quote_without_a_readable_end_or_an_id() -> None:
+    told = facts(message("35=S|117=q|133=5|135=1|62=soon"))
+    assert isinstance(told, Quote)
+    assert (told.valid_until, told.unreadable) == (None, ("valid_until",))
+    nameless = facts(message("35=S|131=r1|133=5|135=1"))
+    assert isinstance(nameless, Unreadable) and "QuoteID" in nameless.text
+
+
+@pytest.mark.parametrize(
+    "fields, reason",
+    [
+        ("300=1", "unknown_symbol"),
+        ("300=2", "exchange_closed"),
+        ("300=3", "exceeds_limit"),
+        ("300=6", "duplicate"),
+        ("300=8", "invalid_price"),
+        ("300=99", "other"),
+        ("300=77", "unknown"),
+        ("", "other"),
+        ("300=99|58=rate limit exceeded", "rate_limited"),
+        ("300=1|58=no rate for it", "unknown_symbol"),
+    ],
+)
+def test_a_refused_quote_in_words(fields: str, reason: str) -> None:
+    told = facts(message(f"35=b|131=r1|117=q1|1=a|55=BTC-USD|297=5|{fields}".strip("|")))
+    text = fields.partition("58=")[2] or None
+    assert told == QuoteRefused(
+        quote_request_id="r1", quote_id="q1", account="a", product_id="BTC-USD", reason=reason, text=text
+    )
+
+
+def test_what_refuses_no_quote_is_none() -> None:
+    for fields, words in (("131=r1|297=0", "only acknowledges"), ("297=5|300=1", "names no request")):
+        told = facts(message(f"35=b|{fields}"))
+        assert isinstance(told, Unreadable) and words in told.text
+
+
 def test_other_messages_are_told_as_such() -> None:
-    assert facts(message("35=S|117=q")) == Unreadable("S", "a message of type 'S' is not known here")
+    assert facts(message("35=T|117=q")) == Unreadable("T", "a message of type 'T' is not known here")
 
 
 field = st.tuples(
     st.sampled_from(
-        [1, 6, 11, 12, 14, 17, 20, 31, 32, 37, 38, 39, 41, 45, 54, 58, 60, 102, 103, 136, 137, 138, 139, 150, 380]
+        [
+            *(1, 6, 11, 12, 14, 17, 20, 31, 32, 37, 38, 39, 41, 45, 54, 58, 59, 60, 62, 78, 79, 80, 99, 102, 103, 117),
+            *(126, 131, 132, 133, 134, 135, 136, 137, 138, 139, 150, 151, 297, 300, 380, 8006, 9999),
+        ]
     ),
     st.one_of(st.binary(max_size=12), st.sampled_from([b"0", b"1", b"2.5", b"8", b"20260127-15:55:05.523"])),
 )
 
 
-@given(st.sampled_from([b"8", b"9", b"j", b"S", b"\xff"]), st.lists(field, max_size=30))
+@given(st.sampled_from([b"8", b"9", b"j", b"S", b"b", b"\xff"]), st.lists(field, max_size=30))
 def test_no_message_raises(letter: bytes, fields: list[tuple[int, bytes]]) -> None:
     told = facts(Message([(tags.MSG_TYPE, letter), *fields]))
     if isinstance(told, Report):
         for number in (told.base_quantity, told.cumulative_quantity, told.last_quantity):
             assert number is None or number >= 0
+        told_texts = {raw.decode("utf-8", "backslashreplace") for _, raw in fields}
+        assert {text for _, text in told.raw} <= told_texts
