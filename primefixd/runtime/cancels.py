@@ -19,12 +19,16 @@ TRIES_MAX = 3  # requests for one wish, when the venue rejects them by number or
 
 @frozen
 class _Wish:
-    """A client wants an order cancelled. `session` is where its request waits or left; with `request_id`, it left."""
+    """A client wants an order cancelled. `session` is where its request waits or left; with `request_id`, it left.
+
+    `named` is the id that the order went by when it left: a replace may cross.
+    """
 
     client: str
     tries: int = 0
     session: str | None = None
     request_id: str | None = None
+    named: str | None = None
 
 
 class Cancels:
@@ -59,7 +63,13 @@ class Cancels:
         """The request is leaving on that session."""
         key = request.order.key
         wish = self._wishes[key]
-        self._wishes[key] = evolve(wish, tries=wish.tries + 1, session=session, request_id=request.request_id)
+        self._wishes[key] = evolve(
+            wish,
+            tries=wish.tries + 1,
+            session=session,
+            request_id=request.request_id,
+            named=request.order.client_order_id,
+        )
         return self._ledger.cancel_is(key, CancelState.SENT, now)
 
     def link_lost(self, session: str) -> None:
@@ -86,8 +96,10 @@ class Cancels:
 
     def refused(self, order: Order, word: CancelRefused, now: Moment) -> list[Change]:
         """The venue will not cancel the order."""
-        if word.rate_limited:
-            return self.again(order, word.reason, now)
+        wish = self._wishes.get(order.key)
+        crossed = wish is not None and wish.named not in (None, order.client_order_id)
+        if word.rate_limited or crossed:
+            return self.again(order, word.words, now)
         return self._over(order.key, word.words, now)
 
     def _over(self, key: str, why: str, now: Moment) -> list[Change]:

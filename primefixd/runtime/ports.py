@@ -76,6 +76,45 @@ async def open_stream(venue: VenueSettings) -> trio.abc.Stream:
         return stream
 
 
+@frozen
+class Connected:
+    """What TLS to the venue came to, in OpenSSL's names; `certificate` is the venue's own, in DER."""
+
+    tls_version: str
+    cipher: str
+    certificate: bytes
+
+
+async def describe(venue: VenueSettings) -> Connected | None:
+    """Connect as `open_stream` does, raising as it does, say nothing, and close; None where TLS is a stunnel's."""
+    stream = await open_stream(venue)
+    try:
+        if not isinstance(stream, trio.SSLStream):
+            return None
+        return Connected(stream.version(), stream.cipher()[0], stream.getpeercert(binary_form=True))
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+def connect_error_in_words(error: BaseException) -> str:
+    """Why `open_stream` failed: trio wraps the TLS library's own words, and several addresses into a group."""
+    cause = error.__cause__ or error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    match cause:
+        case ssl.SSLCertVerificationError():
+            what = f"the server's certificate was not accepted ({cause.verify_message})"
+            return f"{what}; check venue.ca_file and venue.host"
+        case ssl.SSLError():
+            said = (cause.reason or "handshake failed").replace("_", " ").lower()
+            return f"TLS failed ({said}); check that the port speaks TLS 1.2 or newer"
+        case OSError() if cause.errno is not None and cause.errno > 0:
+            return os.strerror(cause.errno)
+        case OSError() if cause.strerror:  # the resolver has numbers and words of its own
+            return cause.strerror
+    return f"{cause}" or type(cause).__name__
+
+
 def system_ports() -> Ports:
     """The real world."""
     return Ports(clock=system_clock, uniform=random.uniform, new_id=uuid7, open_stream=open_stream)
