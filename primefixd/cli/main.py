@@ -24,6 +24,8 @@ _COMMANDS = {  # name: module of primefixd.cli, what it does in one line
     "tail": ("look", "Follow events as they happen."),
     "submit": ("trade", "Submit an order."),
     "cancel": ("trade", "Cancel an order."),
+    "import-quickfix": ("import_quickfix", "Make a configuration of a QuickFIX one."),
+    "fetch-certificate": ("certificates", "Show a server's certificates as PEM."),
     "decode": ("decode", "Show FIX messages as readable lines."),
 }
 
@@ -37,7 +39,8 @@ class _Program(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"primefixd.cli.{_COMMANDS[cmd_name][0]}"), cmd_name)
+        module = import_module(f"primefixd.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -9,7 +9,7 @@ import click
 import trio
 
 from primefixd import daemon, logs
-from primefixd.cli.output import Exit, Failure, say, say_json, warn
+from primefixd.cli.output import Exit, Failure, say, say_json, say_pairs, warn
 from primefixd.config import ConfigError, Loaded, Settings, load
 from primefixd.runtime.ports import system_ports
 from primefixd.secret import Secret
@@ -47,11 +47,13 @@ def run(file: Path, credentials: Path | None) -> None:
 @click.command(epilog="Example: primefixd check --config primefixd.yaml --credentials keys")
 @config_option
 @credentials_option
+@click.option("--connect", is_flag=True, help="Open TLS to the venue, too, and show its certificates.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
-def check(file: Path, credentials: Path | None, as_json: bool) -> None:
+def check(file: Path, credentials: Path | None, connect: bool, as_json: bool) -> None:
     """Check a configuration: report every mistake with its line, open no port.
 
-    Everything that `run` would read is read, secrets included; their values are never shown.
+    Everything that `run` would read is read, secrets included; their values are never shown. With --connect the venue
+    is connected to as `run` would, without a Logon, so that sessions of a running daemon are not disturbed.
     """
     try:
         loaded = load(file, credentials, os.environ)
@@ -59,13 +61,21 @@ def check(file: Path, credentials: Path | None, as_json: bool) -> None:
         if as_json:
             say_json({"valid": False, "problems": error.problems, "warnings": []})
         raise Failure(*error.problems, code=Exit.CONFIG) from None
+    from primefixd.cli.probe import probe
+
     counts = _counts(loaded.settings)
-    warn(*(f"{warning} (warning)" for warning in loaded.warnings))
+    probed = probe(loaded.settings.venue) if connect else None
+    warnings = (*loaded.warnings, *(probed.warnings if probed else ()))
+    warn(*(f"{warning} (warning)" for warning in warnings))
     if as_json:
-        say_json({"valid": True, "problems": [], "warnings": loaded.warnings} | counts)
-        return
-    words = (f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())
-    say(f"configuration is valid: {', '.join(words)}")
+        connection = {"connection": probed.document()} if probed else {}
+        say_json({"valid": True, "problems": [], "warnings": warnings} | counts | connection)
+    else:
+        words = (f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())
+        say(f"configuration is valid: {', '.join(words)}")
+        say_pairs(probed.pairs() if probed else ())
+    if probed and probed.refusal:
+        raise Failure(probed.refusal)
 
 
 def _counts(settings: Settings) -> dict[str, int]:
