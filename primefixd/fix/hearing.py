@@ -19,9 +19,18 @@ from primefixd.fix.events import (
     Received,
     Rejected,
 )
-from primefixd.fix.greeting import COMP_ID_MAX, Resend, comp_id_problem, logon_problem, time_problem
+from primefixd.fix.greeting import (
+    COMP_ID_MAX,
+    Resend,
+    TimeProblem,
+    comp_id_problem,
+    is_invalid_type,
+    logon_problem,
+    time_problem,
+)
 from primefixd.fix.inbound import HELD_MAX
 from primefixd.fix.message import Message
+from primefixd.fix.outbound import OUTGOING_MAX
 from primefixd.fix.states import Move, Role, SessionState, next_state
 from primefixd.fix.tags import MSG_TYPE_NAMES, SESSION_TYPES, MsgType, RejectCode
 
@@ -66,7 +75,7 @@ class Hearing:
         self.received += 1
         self._c.pulse.heard(now)
         offset_s = self._c.pulse.compare(message.get(tags.SENDING_TIME), now)
-        late = time_problem(offset_s, self._c.settings.sending_time_tolerance_s)
+        late = time_problem(message, offset_s, self._c.settings.sending_time_tolerance_s)
         move, state = _MOVES.get(message.type, Move.HEAR_MESSAGE), self._c.state
         if next_state(self._c.settings.role, state, move) is None:
             name = MSG_TYPE_NAMES.get(message.type, "a message of another type")
@@ -94,13 +103,13 @@ class Hearing:
             self._c.put(MsgType.LOGOUT)
         self._c.end(EndReason.LOGOUT, text or "logged out")
 
-    def _first_logon(self, message: Message, late: tuple[int, str] | None) -> None:
+    def _first_logon(self, message: Message, late: TimeProblem | None) -> None:
         settings, outbound = self._c.settings, self._c.outbound
         sender = message.get(tags.SENDER_COMP_ID)
         if outbound.target_comp_id is None and sender and len(sender) <= COMP_ID_MAX:
             outbound.target_comp_id = sender
         self._c.go(Move.HEAR_LOGON)
-        problem = logon_problem(message, settings) or (late and late[1])
+        problem = logon_problem(message, settings) or (late and late.text)
         if problem:
             self._fault(problem, EndReason.LOGON_REFUSED)
             return
@@ -117,7 +126,7 @@ class Hearing:
 
     # Numbers
 
-    def _by_number(self, message: Message, now: Moment, late: tuple[int, str] | None) -> None:
+    def _by_number(self, message: Message, now: Moment, late: TimeProblem | None) -> None:
         number, due = message.sequence_number, self._c.inbound.expected
         settings = self._c.settings
         wrong = comp_id_problem(message, settings.sender_comp_id, self._c.outbound.target_comp_id)
@@ -127,12 +136,14 @@ class Hearing:
             text = f"{tags.NAMES[wrong]} ({wrong}) is not the one of this session"
             self._c.reject(message, RejectCode.COMP_ID_PROBLEM, wrong, text)
             self._fault(text)
-        elif message.type == MsgType.SEQUENCE_RESET and message.get(tags.GAP_FILL_FLAG) != "Y":
+        elif message.type == MsgType.SEQUENCE_RESET and message.get(tags.GAP_FILL_FLAG) in (None, "N"):
             self._reset(message)
         elif number < due:
             if message.get(tags.POSS_DUP_FLAG) != "Y":
                 text = f"MsgSeqNum too low, expecting {due} but received {number}"
                 self._fault(text, EndReason.SEQUENCE_TOO_LOW)
+            elif message.type not in SESSION_TYPES and self._c.inbound.recover(number):
+                self._act(message, now)  # not a duplicate: it was lost, and may be the only word about a fill
         elif number > due and settings.resend is Resend.SUPPORTED:
             self._early(message, number, now)
         else:
@@ -143,19 +154,19 @@ class Hearing:
     def _pass_gap(self, number: int) -> None:
         """Resend unsupported: what lies before `number` is lost, and its owner is told."""
         inbound = self._c.inbound
-        if number > inbound.expected:
-            if self._c.settings.resend is Resend.UNSUPPORTED:
-                self._c.events.append(Gap(inbound.expected, number))
-            inbound.expected = number
+        if number > inbound.expected and self._c.settings.resend is Resend.UNSUPPORTED:
+            self._c.events.append(Gap(inbound.expected, number))
+            inbound.pass_over(number)
+        inbound.expected = max(inbound.expected, number)
 
-    def _in_turn(self, message: Message, number: int, now: Moment, late: tuple[int, str] | None) -> None:
+    def _in_turn(self, message: Message, number: int, now: Moment, late: TimeProblem | None) -> None:
         self._c.inbound.expected = number + 1
         if late is None:
             self._act(message, now)
         elif self._c.state is SessionState.LOGGING_ON:
-            self._fault(late[1])
+            self._fault(late.text)
         else:
-            self._c.reject(message, late[0], tags.SENDING_TIME, late[1])
+            self._c.reject(message, late.reason, late.tag, late.text)
 
     def _early(self, message: Message, number: int, now: Moment) -> None:
         at_once = message.type in _AT_ONCE
@@ -180,13 +191,18 @@ class Hearing:
 
     def _act(self, message: Message, now: Moment) -> None:
         act = self._acts.get(message.type)
-        if act is None:
-            self._c.events.append(Received(message))
-        else:
+        if act is not None:
             act(message, now)
+            return
+        # Told all the same, and not rejected in masses: a venue's new message must not cost the session.
+        if is_invalid_type(message.type) and len(self._c.outbound) < OUTGOING_MAX // 2:
+            self._c.reject(message, RejectCode.INVALID_MSG_TYPE, None, "MsgType (35) is none of FIX 4.2")
+        self._c.events.append(Received(message))
 
     def _logon_answer(self, message: Message, now: Moment) -> None:
-        if self._c.state is SessionState.LOGGING_ON:
+        if message.get(tags.ENCRYPT_METHOD) not in (None, "0"):
+            self._fault("EncryptMethod (98) must be 0", EndReason.LOGON_REFUSED)
+        elif self._c.state is SessionState.LOGGING_ON:
             self._c.go(Move.HEAR_LOGON)
             self._c.events.append(LoggedOn(message))
             self._c.open(now)
@@ -197,8 +213,7 @@ class Hearing:
     def _test_request(self, message: Message, _now: Moment) -> None:
         question = message.get(tags.TEST_REQ_ID)
         if not question:
-            text = "TestReqID (112) is missing"
-            self._c.reject(message, RejectCode.REQUIRED_TAG_MISSING, tags.TEST_REQ_ID, text)
+            self._reject_unread(message, tags.TEST_REQ_ID)
         elif len(question) > TEST_REQ_ID_MAX:
             text = f"TestReqID (112) is longer than {TEST_REQ_ID_MAX} characters"
             self._c.reject(message, RejectCode.VALUE_INCORRECT, tags.TEST_REQ_ID, text)
@@ -212,15 +227,19 @@ class Hearing:
 
     def _resend_request(self, message: Message, _now: Moment) -> None:
         """Application messages are never sent again: one gap fill covers all that was asked for."""
-        first, last = message.number(tags.BEGIN_SEQ_NO), message.number(tags.END_SEQ_NO)
         newest = self._c.outbound.next_number - 1
         if self._c.settings.resend is Resend.UNSUPPORTED:
             text = "ResendRequest is not supported"
             self._c.reject(message, RejectCode.INVALID_MSG_TYPE, None, text)
-        elif first is None or not 0 < first <= newest:
+            return
+        numbers = self._numbers(message, tags.BEGIN_SEQ_NO, tags.END_SEQ_NO)
+        if numbers is None:
+            return
+        first, last = numbers
+        if not 0 < first <= newest:
             text = f"BeginSeqNo (7) must be from 1 to {newest}"
             self._c.reject(message, RejectCode.VALUE_INCORRECT, tags.BEGIN_SEQ_NO, text)
-        elif last is None or 0 < last < first:
+        elif 0 < last < first:
             text = "EndSeqNo (16) must be 0 or not below BeginSeqNo (7)"
             self._c.reject(message, RejectCode.VALUE_INCORRECT, tags.END_SEQ_NO, text)
         else:
@@ -229,19 +248,39 @@ class Hearing:
             self._c.put(MsgType.SEQUENCE_RESET, body, first)
 
     def _gap_fill(self, message: Message, _now: Moment) -> None:
-        number, new = message.sequence_number or 0, message.number(tags.NEW_SEQ_NO)
-        if new is None or new <= number:
-            self._bad_new_number(message)
-        else:
-            self._pass_gap(new)
+        if message.get(tags.GAP_FILL_FLAG) != "Y":
+            text = "GapFillFlag (123) must be Y or N"
+            self._c.reject(message, RejectCode.VALUE_INCORRECT, tags.GAP_FILL_FLAG, text)
+            return
+        self._renumber(message, (message.sequence_number or 0) + 1)
 
     def _reset(self, message: Message) -> None:
-        new = message.number(tags.NEW_SEQ_NO)
-        if new is None or new < self._c.inbound.expected:
-            self._bad_new_number(message)
-        else:
-            self._pass_gap(new)
+        self._renumber(message, self._c.inbound.expected)
 
-    def _bad_new_number(self, message: Message) -> None:
-        text = f"NewSeqNo (36) must be a number that raises the next one due, {self._c.inbound.expected}"
-        self._c.reject(message, RejectCode.VALUE_INCORRECT, tags.NEW_SEQ_NO, text)
+    def _renumber(self, message: Message, least: int) -> None:
+        numbers = self._numbers(message, tags.NEW_SEQ_NO)
+        if numbers is None:
+            return
+        if numbers[0] < least:
+            text = f"NewSeqNo (36) must be a number that raises the next one due, {self._c.inbound.expected}"
+            self._c.reject(message, RejectCode.VALUE_INCORRECT, tags.NEW_SEQ_NO, text)
+        else:
+            self._pass_gap(numbers[0])
+
+    def _numbers(self, message: Message, *needed: int) -> list[int] | None:
+        """The numbers in these fields; None, and a Reject waits, if one of them cannot be read."""
+        found = [message.number(tag) for tag in needed]
+        for tag, number in zip(needed, found, strict=True):
+            if number is None:
+                self._reject_unread(message, tag)
+                return None
+        return [number for number in found if number is not None]
+
+    def _reject_unread(self, message: Message, tag: int) -> None:
+        text, name = message.get(tag), f"{tags.NAMES[tag]} ({tag})"
+        if text is None:
+            self._c.reject(message, RejectCode.REQUIRED_TAG_MISSING, tag, f"{name} is missing")
+        elif not text:
+            self._c.reject(message, RejectCode.TAG_WITHOUT_VALUE, tag, f"{name} has no value")
+        else:
+            self._c.reject(message, RejectCode.INCORRECT_DATA_FORMAT, tag, f"{name} is not a number")

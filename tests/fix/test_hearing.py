@@ -2,7 +2,8 @@
 
 import pytest
 
-from primefixd.fix.inbound import HELD_MAX
+from primefixd.fix.inbound import HELD_MAX, MISSED_MAX
+from primefixd.fix.outbound import OUTGOING_MAX
 from primefixd.fix.session import Resend, Session, SessionState
 from tests.fix.transcript import START, acceptor, heard, initiator, play, play_two
 
@@ -70,6 +71,23 @@ def test_a_gap_is_told_and_what_came_behind_it_too() -> None:
     )
 
 
+def test_only_so_many_lost_ranges_are_remembered_and_the_oldest_is_forgotten() -> None:
+    s = session()
+    play(s, LOGON)
+    gaps = b"".join(heard(f"35=8|34={n}", "COIN", "ME", START) for n in range(3, 3 + 2 * (MISSED_MAX + 1), 2))
+    assert len(s.receive(gaps, START)) == 2 * (MISSED_MAX + 1)
+    late = [heard(f"35=8|34={n}|43=Y", "COIN", "ME", START) for n in (2, 4)]
+    assert [len(s.receive(each, START)) for each in late] == [0, 1]
+
+
+def test_many_messages_of_a_new_type_are_all_told_and_cost_no_session() -> None:
+    s = session()
+    play(s, LOGON)
+    flood = b"".join(heard(f"35=new|34={n}", "COIN", "ME", START) for n in range(2, 2 + 2 * OUTGOING_MAX))
+    assert len(s.receive(flood, START)) == 2 * OUTGOING_MAX
+    assert (s.state, s.outgoing_count) == (SessionState.ACTIVE, OUTGOING_MAX // 2)
+
+
 @pytest.mark.parametrize(
     ("message", "reply"),
     [
@@ -131,16 +149,26 @@ def test_numbers_that_the_peer_fills_or_resets_are_a_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    "flags", ["123=Y|36=2", "123=Y|36=1", "123=Y", "123=Y|36=x", "123=N|36=1", "36=1", "36=-4", ""]
+    ("flags", "reason"),
+    [
+        ("123=Y|36=2", 5),
+        ("123=Y|36=1", 5),
+        ("123=Y", 1),
+        ("123=Y|36=x", 6),
+        ("123=N|36=1", 5),
+        ("36=1", 5),
+        ("36=-4", 6),
+        ("", 1),
+    ],
 )
-def test_new_numbers_may_not_go_back(flags: str) -> None:
+def test_new_numbers_may_not_go_back(flags: str, reason: int) -> None:
     s = session()
     play(s, LOGON)
     s.receive(heard(f"35=4|34=2|{flags}", "COIN", "ME", START), START)
     outgoing = s.next_outgoing(START)
     assert outgoing is not None
     assert (outgoing.msg_type, s.state) == ("3", SessionState.ACTIVE)
-    assert b"\x01371=36\x01372=4\x01373=5\x01" in outgoing.data
+    assert b"\x01371=36\x01372=4\x01373=%d\x01" % reason in outgoing.data
 
 
 # Resend supported
@@ -323,9 +351,9 @@ def test_a_huge_gap_costs_nothing() -> None:
         ("7=3|16=3", "35=4|34=3|43=Y|122=20260127-15:55:05.000|123=Y|36=4"),
         ("7=4|16=0", "35=3|34=4|45=2|371=7|372=2|373=5|58=BeginSeqNo (7) must be from 1 to 3"),
         ("7=0|16=0", "35=3|34=4|45=2|371=7|372=2|373=5|58=BeginSeqNo (7) must be from 1 to 3"),
-        ("16=0", "35=3|34=4|45=2|371=7|372=2|373=5|58=BeginSeqNo (7) must be from 1 to 3"),
+        ("16=0", "35=3|34=4|45=2|371=7|372=2|373=1|58=BeginSeqNo (7) is missing"),
         ("7=3|16=2", "35=3|34=4|45=2|371=16|372=2|373=5|58=EndSeqNo (16) must be 0 or not below BeginSeqNo (7)"),
-        ("7=3", "35=3|34=4|45=2|371=16|372=2|373=5|58=EndSeqNo (16) must be 0 or not below BeginSeqNo (7)"),
+        ("7=3", "35=3|34=4|45=2|371=16|372=2|373=1|58=EndSeqNo (16) is missing"),
     ],
 )
 def test_what_was_sent_is_covered_by_a_gap_fill_and_never_sent_again(asked: str, reply: str) -> None:

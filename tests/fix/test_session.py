@@ -451,8 +451,8 @@ def test_an_application_message_is_told_and_a_business_reject_too() -> None:
         ** Received 8 2
         << 35=j|34=3|45=2|372=D|380=0
         ** Received j 3
-        << 35=zz|34=4
-        ** Received zz 4
+        << 35=Uz|34=4
+        ** Received Uz 4
         """,
     )
 

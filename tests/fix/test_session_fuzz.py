@@ -5,7 +5,7 @@ from itertools import pairwise
 from math import inf
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from primefixd.fix.codec import Decoder
@@ -162,7 +162,7 @@ def traffic(draw: st.DrawFn) -> bytes:
 @pytest.mark.parametrize("resend", Resend, ids=lambda value: value.name)
 @pytest.mark.parametrize(("role", "state"), STATES, ids=lambda value: value.name)
 @given(st.lists(traffic() | st.floats(0, 50), max_size=25))
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_no_peer_makes_a_session_raise(
     role: Role, state: SessionState, resend: Resend, acts: list[bytes | float]
 ) -> None:

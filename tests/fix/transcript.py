@@ -51,6 +51,12 @@ def heard(text: str, sender: str, target: str, now: Moment) -> bytes:
     return encode([field for field in all_fields if field[1]])
 
 
+def framed(body: str, begin: str = "FIX.4.2", off_by: int = 0, check_sum: str = "{:03}") -> str:
+    """A whole message as `<~` takes it; `off_by` makes BodyLength lie, `check_sum` writes CheckSum some other way."""
+    text = f"8={begin}|9={len(body) + off_by}|{body}"
+    return f"{text}10={check_sum.format(sum(text.replace('|', chr(1)).encode()) % 256)}|"
+
+
 def shown(message: Message) -> str:
     return "|".join(f"{tag}={raw.decode()}" for tag, raw in message.fields if tag not in FILLED_IN)
 
