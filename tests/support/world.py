@@ -77,11 +77,12 @@ class World:
         self.file.write_text(text)
         self.oracle_port = free_port()
         self.url = f"unix:{folder / 'control.sock'}"
+        self.before: list[str] = []  # put before each command: how to enter another network
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.out").open("ab") as out, (self.folder / f"{name}.err").open("ab") as err:
-            command = [sys.executable, "-m", "primefixd", *arguments, "--config", str(self.file)]
+            command = [*self.before, sys.executable, "-m", "primefixd", *arguments, "--config", str(self.file)]
             process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=dict(os.environ))
         self.processes[name] = process
         return process
