@@ -10,9 +10,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
+import attrs
 from attrs import field, frozen
 
-from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, OrderType, Side, Submission, Terms, TimeInForce
+from primefixd.orders.model import (
+    CLIENT_ORDER_ID_MAX_CHARS,
+    OrderType,
+    PegOffsetType,
+    QuoteRequest,
+    Replacement,
+    Side,
+    Submission,
+    Terms,
+    TimeInForce,
+)
 from primefixd.strict import (
     Check,
     Invalid,
@@ -35,6 +46,7 @@ TTL_MAX_MS = 86_400_000  # a day; a client that waits longer gives a deadline
 LIST_MAX = 1000  # orders in one page of order.list; the rest is asked for with `after`
 LIST_DEFAULT = 100
 PORTFOLIOS_MAX = 100  # in one subscription
+AUCTION_MAX_MS = 30_000  # of a quote's auction (prime-fix.md section 4)
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 
@@ -47,7 +59,18 @@ Word = Annotated[str, matching("[!-~]{1,64}", "must be 1 to 64 ASCII characters 
 Portfolios = Annotated[
     tuple[Word, ...], Check(f"must name 1 to {PORTFOLIOS_MAX}", lambda names: 0 < len(names) <= PORTFOLIOS_MAX)
 ]
-NotYet = Annotated[Any, Later()] | None
+Positive = Annotated[Decimal, Check("must be greater than 0", lambda amount: amount > 0)]
+SignedText = Annotated[
+    str, matching(r"-?[0-9]{1,20}(\.[0-9]{1,20})?", 'must be a decimal in quotes such as "-0.25", digits only')
+]
+
+ONLY_TIMES_IN_FORCE: Mapping[OrderType, TimeInForce] = {
+    OrderType.MARKET: TimeInForce.IMMEDIATE_OR_CANCEL,
+    OrderType.RFQ: TimeInForce.FILL_OR_KILL,
+    OrderType.TWAP: TimeInForce.GOOD_UNTIL_DATE_TIME,
+    OrderType.VWAP: TimeInForce.GOOD_UNTIL_DATE_TIME,
+}
+"""What an order that names no time in force gets: the only one that the venue takes (prime-fix.md section 3)."""
 
 
 @frozen
@@ -80,6 +103,10 @@ class Frame:
 # Parameters, one class a method
 
 
+def _names(cls: type[attrs.AttrsInstance]) -> list[str]:
+    return [each.name for each in attrs.fields(cls)]
+
+
 @frozen(kw_only=True)
 class SubmitOrder:
     portfolio: str | None
@@ -88,66 +115,99 @@ class SubmitOrder:
 
 @frozen(kw_only=True)
 class _OrderSubmit:
-    """`order.submit` as it is written; names that the contract has and this version has not are `NotYet`."""
+    """`order.submit` as it is written; names of Terms and Submission are theirs."""
 
     portfolio: Word | None = None
     product_id: Word
     side: Side
-    type: Annotated[OrderType, Later(("TWAP", "VWAP", "STOP_LIMIT", "PEG", "RFQ"))]
+    type: OrderType
     base_quantity: Decimal | None = None
     quote_value: Decimal | None = None
     limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
     time_in_force: TimeInForce | None = None
     expiry_time: datetime | None = None
+    start_time: datetime | None = None
+    historical_pov: Decimal | None = None
     post_only: bool = False
+    display_base_size: Decimal | None = None
+    display_quote_size: Decimal | None = None
+    is_raise_exact: bool = False
+    is_buy_exact: bool = False
+    peg_offset_type: PegOffsetType | None = None
+    offset: SignedText | None = None
+    wig_level: Decimal | None = None
+    quote_id: ClientOrderId | None = None
     client_order_id: ClientOrderId | None = None
     session: Word | None = None
     ttl_ms: Annotated[int, between(1, TTL_MAX_MS)] | None = None
     deadline: datetime | None = None
     on_maintenance: Annotated[Literal["reject"], Later(("hold",))] = "reject"
     on_doubt: Annotated[Literal["ask"], Later(("resubmit",))] = "ask"
-    stop_price: NotYet = None
-    start_time: NotYet = None
-    historical_pov: NotYet = None
-    display_base_size: NotYet = None
-    display_quote_size: NotYet = None
-    is_raise_exact: NotYet = None
-    is_buy_exact: NotYet = None
-    peg_offset_type: NotYet = None
-    offset: NotYet = None
-    wig_level: NotYet = None
-    quote_id: NotYet = None
 
     def __attrs_post_init__(self) -> None:
         problems = []
         if self.ttl_ms is not None and self.deadline is not None:
             problems.append(Problem(("deadline",), "cannot stand beside ttl_ms; give one of the two"))
-        if self.time_in_force is None and self.type is not OrderType.MARKET:
+        if self.time_in_force is None and self.type not in ONLY_TIMES_IN_FORCE:
             problems.append(Problem(("time_in_force",), f"is missing; a {self.type} order needs one"))
         if problems:
             raise Invalid(problems)
 
     def finished(self) -> SubmitOrder:
-        """A market order without a time in force takes the only one that the venue allows (prime-fix.md section 3)."""
-        terms = Terms(
-            product_id=self.product_id,
-            side=self.side,
-            type=self.type,
-            base_quantity=self.base_quantity,
-            quote_value=self.quote_value,
-            limit_price=self.limit_price,
-            time_in_force=self.time_in_force or TimeInForce.IMMEDIATE_OR_CANCEL,
-            expiry_time=self.expiry_time,
-            post_only=self.post_only,
-        )
-        submission = Submission(
-            terms=terms,
-            client_order_id=self.client_order_id,
-            session=self.session,
-            ttl_ms=self.ttl_ms,
-            deadline=self.deadline,
-        )
-        return SubmitOrder(portfolio=self.portfolio, submission=submission)
+        terms = {name: getattr(self, name) for name in _names(Terms)}
+        terms["time_in_force"] = self.time_in_force or ONLY_TIMES_IN_FORCE[self.type]
+        terms["offset"] = None if self.offset is None else Decimal(self.offset)
+        ours = {name: getattr(self, name) for name in _names(Submission) if name != "terms"}
+        return SubmitOrder(portfolio=self.portfolio, submission=Submission(terms=Terms(**terms), **ours))
+
+
+@frozen(kw_only=True)
+class ReplaceOrder:
+    portfolio: str | None
+    replacement: Replacement
+
+
+@frozen(kw_only=True)
+class _OrderReplace:
+    """`order.replace` as it is written: a Replacement, and whose; what is null or absent stays as it is."""
+
+    portfolio: Word | None = None
+    client_order_id: ClientOrderId
+    new_client_order_id: ClientOrderId | None = None
+    base_quantity: Decimal | None = None
+    quote_value: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    expiry_time: datetime | None = None
+    display_base_size: Decimal | None = None
+
+    def finished(self) -> ReplaceOrder:
+        wanted = {name: getattr(self, name) for name in _names(Replacement)}
+        return ReplaceOrder(portfolio=self.portfolio, replacement=Replacement(**wanted))
+
+
+@frozen(kw_only=True)
+class RequestQuote:
+    """`quote.request`: a QuoteRequest whose id may still have to be made, and exactly one size."""
+
+    portfolio: Word | None = None
+    quote_request_id: ClientOrderId | None = None
+    product_id: Word
+    side: Side
+    base_quantity: Positive | None = None
+    quote_value: Positive | None = None
+    limit_price: Positive
+    auction_ms: Annotated[int, between(1, AUCTION_MAX_MS)] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.base_quantity is None) == (self.quote_value is None):
+            raise Invalid([Problem(("base_quantity",), "or quote_value must be given, and not both")])
+
+    def request(self, made_id: str) -> QuoteRequest:
+        """What to ask the venue, under the client's own id, or under `made_id` if it gave none."""
+        wanted = {name: getattr(self, name) for name in _names(QuoteRequest)}
+        return QuoteRequest(**wanted | {"quote_request_id": self.quote_request_id or made_id})
 
 
 @frozen(kw_only=True)
@@ -219,6 +279,8 @@ class ServerInfo:
 
 Params = (
     SubmitOrder
+    | ReplaceOrder
+    | RequestQuote
     | CancelOrder
     | CancelAll
     | GetOrder
@@ -232,10 +294,12 @@ Params = (
 
 METHODS: Mapping[str, type[Any]] = {
     "order.submit": _OrderSubmit,
+    "order.replace": _OrderReplace,
     "order.cancel": CancelOrder,
     "order.cancel_all": CancelAll,
     "order.get": GetOrder,
     "order.list": ListOrders,
+    "quote.request": RequestQuote,
     "events.subscribe": Subscribe,
     "events.unsubscribe": Unsubscribe,
     "portfolio.list": ListPortfolios,
@@ -293,7 +357,7 @@ def _call(id_: Any, method: str, params: object) -> Call | Failure:
         made = structure(params, METHODS[method])
     except Invalid as error:
         return invalid(id_, [problem.under("params") for problem in error.problems], method)
-    return Call(id_, method, made.finished() if isinstance(made, _OrderSubmit) else made)
+    return Call(id_, method, made.finished() if isinstance(made, _OrderSubmit | _OrderReplace) else made)
 
 
 # Failures

@@ -14,7 +14,7 @@ import orjson
 from attrs import frozen
 
 from primefixd.control.messages import INTERNAL_ERROR, INVALID_PARAMS, Failure, Id, unsent
-from primefixd.orders.model import Order
+from primefixd.orders.model import Order, Replace
 from primefixd.orders.records import (
     CancelRejected,
     Contradicted,
@@ -25,8 +25,12 @@ from primefixd.orders.records import (
     OrderInDoubt,
     OrderUnknown,
     OrderUpdated,
+    QuoteReceived,
+    QuoteRejected,
+    ReplaceRejected,
+    Unread,
 )
-from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
+from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Reason, Refused, Submitted
 from primefixd.runtime.feed import Event
 from primefixd.runtime.views import (
     PortfolioChanged,
@@ -60,6 +64,10 @@ EVENT_TYPES: Mapping[type[Any], str] = {
     FillBusted: "order.fill_busted",
     FillCorrected: "order.fill_corrected",
     Contradicted: "order.contradicted",
+    ReplaceRejected: "order.replace_rejected",
+    Unread: "order.unreadable",
+    QuoteReceived: "quote.received",
+    QuoteRejected: "quote.rejected",
     SessionChanged: "session.changed",
     PortfolioChanged: "portfolio.changed",
     ServerStopping: "server.stopping",
@@ -76,7 +84,10 @@ def _plain(value: Any) -> object:
     if isinstance(value, Order):
         return _order(value)
     if attrs.has(type(value)):
-        return {name: getattr(value, name) for name in _names(type(value))}
+        members = {name: getattr(value, name) for name in _names(type(value))}
+        if members.get("raw") == ():  # what the venue told beside; mostly nothing
+            del members["raw"]
+        return members
     raise TypeError(f"a {type(value).__name__} is not for clients")
 
 
@@ -102,10 +113,12 @@ def _order(order: Order) -> dict[str, object]:
         "remaining_quantity": order.remaining_quantity,
         "remaining_value": order.remaining_value,
         "cancelled_quantity": order.cancelled_quantity,
+        **({} if order.net_average_price is None else {"net_average_price": order.net_average_price}),
         "commission": order.commission,
         "cancel": order.cancel,
-        "original_client_order_id": order.client_order_id,
-        "chain": (order.client_order_id,),
+        "replace": _replace(order.replace),
+        "original_client_order_id": order.key,
+        "chain": order.chain or (order.client_order_id,),
         "reject_reason": order.reject_reason,
         "reject_text": order.reject_text,
         "client": order.client,
@@ -114,6 +127,10 @@ def _order(order: Order) -> dict[str, object]:
         "acknowledged_at": order.acknowledged_at,
         "updated_at": order.updated_at,
     }
+
+
+def _replace(replace: Replace | None) -> dict[str, object] | None:
+    return None if replace is None else {"client_order_id": replace.client_order_id, "state": replace.state}
 
 
 def _json(value: object) -> bytes:
@@ -142,6 +159,13 @@ class Sessions:
     sessions: tuple[SessionView, ...]
 
 
+@frozen
+class Replaced:
+    """What `order.replace` came to: as a submission, under the id that the replace was asked for by."""
+
+    submitted: Submitted
+
+
 @frozen(kw_only=True)
 class Requested:
     requested: int
@@ -165,7 +189,20 @@ class Nothing:
     pass
 
 
-Result = Submitted | Cancelling | Order | Page | Subscribed | Portfolios | Sessions | Requested | Info | Nothing
+Result = (
+    Submitted
+    | Replaced
+    | Cancelling
+    | QuoteAsked
+    | Order
+    | Page
+    | Subscribed
+    | Portfolios
+    | Sessions
+    | Requested
+    | Info
+    | Nothing
+)
 
 
 def reply(id_: Id, result: Result) -> bytes:
@@ -176,12 +213,23 @@ def reply(id_: Id, result: Result) -> bytes:
 def _result(result: Result) -> object:
     match result:
         case Submitted():
-            return _taken(result) | {"duplicate": result.duplicate, "warnings": result.warnings}
+            return _submitted(result)
+        case Replaced():
+            return _submitted(result.submitted) | _new_id(result.submitted.order.replace)
         case Cancelling():
             return _taken(result)
         case Subscribed(orders=None):
             return {"journal": result.journal, "cursor": result.cursor}
     return result
+
+
+def _submitted(result: Submitted) -> dict[str, object]:
+    return _taken(result) | {"duplicate": result.duplicate, "warnings": result.warnings}
+
+
+def _new_id(replace: Replace | None) -> dict[str, object]:
+    """While it is under way; afterwards the order goes by it."""
+    return {} if replace is None else {"client_order_id": replace.client_order_id}
 
 
 def _taken(result: Submitted | Cancelling) -> dict[str, object]:
@@ -263,8 +311,10 @@ def _body(event: Event) -> bytes:
 
 def _members(body: Any) -> dict[str, object]:
     """The record's own members; a portfolio's state goes beside its name, which every event has as `portfolio`."""
-    members = {name: getattr(body, name) for name in _names(type(body))}
-    return {"portfolio_state": body.portfolio} if isinstance(body, PortfolioChanged) else members
+    if isinstance(body, PortfolioChanged):
+        return {"portfolio_state": body.portfolio}
+    told = body.refused if isinstance(body, QuoteRejected) else body
+    return {name: getattr(told, name) for name in _names(type(told))}
 
 
 def _notification(cursor: int, previous: int, body: bytes) -> bytes:

@@ -223,11 +223,6 @@ class Strategy:
     def taken(self) -> frozenset[str]:
         return self.required | self.optional | frozenset(self.either)
 
-    @property
-    def only_time_in_force(self) -> TimeInForce | None:
-        """The time in force of an order that names none, where there is no choice."""
-        return self.times_in_force[0] if len(self.times_in_force) == 1 else None
-
 
 _GTC, _GTD = TimeInForce.GOOD_UNTIL_CANCELLED, TimeInForce.GOOD_UNTIL_DATE_TIME
 _ALWAYS = frozenset({"start_time", *EXACT_SIDES})  # section 3 ties these to no strategy

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from primefixd.control.messages import (
     BATCH_MAX,
     METHODS,
+    ONLY_TIMES_IN_FORCE,
     Call,
     CancelAll,
     CancelOrder,
@@ -20,13 +21,25 @@ from primefixd.control.messages import (
     ListOrders,
     ListPortfolios,
     ListSessions,
+    ReplaceOrder,
+    RequestQuote,
     ServerInfo,
     SubmitOrder,
     Subscribe,
     Unsubscribe,
     parse,
 )
-from primefixd.orders.model import OrderType, Side, Submission, Terms, TimeInForce
+from primefixd.orders.model import (
+    OrderType,
+    PegOffsetType,
+    QuoteRequest,
+    Replacement,
+    Side,
+    Submission,
+    Terms,
+    TimeInForce,
+)
+from primefixd.prime.venue import STRATEGIES
 
 LIMIT = {
     "product_id": "BTC-USD",
@@ -36,6 +49,8 @@ LIMIT = {
     "limit_price": "50000.25",
     "time_in_force": "GOOD_UNTIL_CANCELLED",
 }
+
+QUOTE = {"product_id": "BTC-USD", "side": "SELL", "base_quantity": "2.5", "limit_price": "49000"}
 
 
 def ask(method: str, params: object = None, **envelope: object) -> str:
@@ -98,11 +113,58 @@ def test_a_limit_order_with_everything() -> None:
     assert type(made.submission.terms.side) is Side
 
 
-def test_a_market_order_takes_the_only_time_in_force_there_is() -> None:
-    market = {"product_id": "BTC-USD", "side": "SELL", "type": "MARKET", "quote_value": "100"}
-    terms = params("order.submit", market).submission.terms
-    assert terms.time_in_force is TimeInForce.IMMEDIATE_OR_CANCEL
-    assert terms.quote_value == Decimal(100)
+def test_every_member_of_an_order_reaches_its_terms() -> None:
+    """Whether they go together is the venue's table to say."""
+    told = LIMIT | {
+        "type": "PEG",
+        "stop_price": "1.5",
+        "start_time": "2026-01-27T15:00:00Z",
+        "historical_pov": "0.10",
+        "display_base_size": "0.01",
+        "display_quote_size": "5",
+        "is_raise_exact": True,
+        "is_buy_exact": True,
+        "peg_offset_type": "PEG_OFFSET_TYPE_BPS",
+        "offset": "-2.50",
+        "wig_level": "51000",
+        "quote_id": "q-1",
+    }
+    terms = params("order.submit", told).submission.terms
+    assert terms == Terms(
+        product_id="BTC-USD",
+        side=Side.BUY,
+        type=OrderType.PEG,
+        base_quantity=Decimal("0.10"),
+        limit_price=Decimal("50000.25"),
+        time_in_force=TimeInForce.GOOD_UNTIL_CANCELLED,
+        stop_price=Decimal("1.5"),
+        start_time=datetime(2026, 1, 27, 15, tzinfo=UTC),
+        historical_pov=Decimal("0.10"),
+        display_base_size=Decimal("0.01"),
+        display_quote_size=Decimal(5),
+        is_raise_exact=True,
+        is_buy_exact=True,
+        peg_offset_type=PegOffsetType.BPS,
+        offset=Decimal("-2.50"),
+        wig_level=Decimal(51000),
+        quote_id="q-1",
+    )
+    assert str(terms.offset) == "-2.50"
+    given_nothing = params(
+        "order.submit", LIMIT | {name: None for name in told if name not in LIMIT if "is_" not in name}
+    )
+    assert given_nothing == params("order.submit", LIMIT)
+
+
+@pytest.mark.parametrize("kind", OrderType)
+def test_the_time_in_force_may_be_left_out_where_there_is_only_one(kind: OrderType) -> None:
+    order = {name: value for name, value in LIMIT.items() if name != "time_in_force"} | {"type": kind}
+    allowed = STRATEGIES[kind].times_in_force
+    if len(allowed) == 1:
+        assert params("order.submit", order).submission.terms.time_in_force is allowed[0] is ONLY_TIMES_IN_FORCE[kind]
+    else:
+        assert field(ask("order.submit", order)) == "params.time_in_force"
+    assert params("order.submit", LIMIT | {"type": kind}).submission.terms.type is kind
 
 
 def test_a_deadline_in_place_of_ttl() -> None:
@@ -117,6 +179,48 @@ def test_a_deadline_in_place_of_ttl() -> None:
         ("order.cancel", {"client_order_id": "a"}, CancelOrder(client_order_id="a")),
         ("order.cancel", {"order_id": "v", "portfolio": "main"}, CancelOrder(order_id="v", portfolio="main")),
         ("order.get", {"client_order_id": "a"}, GetOrder(client_order_id="a")),
+        (
+            "order.replace",
+            {"client_order_id": "a", "new_client_order_id": "b", "limit_price": "5", "portfolio": "main"},
+            ReplaceOrder(
+                portfolio="main",
+                replacement=Replacement(client_order_id="a", new_client_order_id="b", limit_price=Decimal(5)),
+            ),
+        ),
+        (
+            "order.replace",
+            {
+                "client_order_id": "a",
+                "base_quantity": "1",
+                "quote_value": "2",
+                "stop_price": "3",
+                "display_base_size": "4",
+                "expiry_time": "2026-01-27T16:55:00Z",
+            },
+            ReplaceOrder(
+                portfolio=None,
+                replacement=Replacement(
+                    client_order_id="a",
+                    base_quantity=Decimal(1),
+                    quote_value=Decimal(2),
+                    stop_price=Decimal(3),
+                    display_base_size=Decimal(4),
+                    expiry_time=datetime(2026, 1, 27, 16, 55, tzinfo=UTC),
+                ),
+            ),
+        ),
+        (
+            "quote.request",
+            QUOTE | {"portfolio": "main", "auction_ms": 30_000},
+            RequestQuote(
+                portfolio="main",
+                product_id="BTC-USD",
+                side=Side.SELL,
+                base_quantity=Decimal("2.5"),
+                limit_price=Decimal(49000),
+                auction_ms=30_000,
+            ),
+        ),
         ("order.cancel_all", {"product_id": "BTC-USD", "side": "BUY"}, CancelAll(product_id="BTC-USD", side=Side.BUY)),
         ("order.list", None, ListOrders(open=True, limit=100)),
         ("order.list", {"open": False, "limit": 5, "after": "x"}, ListOrders(open=False, limit=5, after="x")),
@@ -136,6 +240,18 @@ def test_the_other_methods(method: str, given_: object, made: object) -> None:
     assert params(method, given_) == made
 
 
+@pytest.mark.parametrize("own, used", [(None, "made"), ("r-1", "r-1")])
+def test_a_request_for_a_quote_goes_by_the_clients_id_or_by_a_made_one(own: str | None, used: str) -> None:
+    asked = params("quote.request", QUOTE | {"quote_request_id": own}).request("made")
+    assert asked == QuoteRequest(
+        quote_request_id=used,
+        product_id="BTC-USD",
+        side=Side.SELL,
+        base_quantity=Decimal("2.5"),
+        limit_price=Decimal(49000),
+    )
+
+
 @pytest.mark.parametrize("id_", [0, -5, 2**62, "", "abc", "ü"])
 def test_ids_are_whole_numbers_or_texts(id_: object) -> None:
     call = only(ask("server.info", id=id_))
@@ -151,8 +267,8 @@ def test_ids_are_whole_numbers_or_texts(id_: object) -> None:
         ("product_id", 5),
         ("side", "buy"),
         ("type", "STOP"),
-        ("type", "TWAP"),
-        ("type", "RFQ"),
+        ("type", "SL"),
+        ("type", 5),
         ("base_quantity", 0.1),
         ("base_quantity", 1),
         ("base_quantity", "-0.1"),
@@ -176,9 +292,27 @@ def test_ids_are_whole_numbers_or_texts(id_: object) -> None:
         ("ttl_ms", 86_400_001),
         ("on_maintenance", "hold"),
         ("on_doubt", "resubmit"),
-        ("stop_price", "1"),
+        ("stop_price", 1),
+        ("stop_price", "-1"),
+        ("start_time", "2026-01-27"),
+        ("start_time", 5),
         ("historical_pov", 5),
-        ("quote_id", "q"),
+        ("historical_pov", "10%"),
+        ("display_base_size", "1e3"),
+        ("display_quote_size", "x"),
+        ("is_raise_exact", "Y"),
+        ("is_buy_exact", 1),
+        ("peg_offset_type", "PEG_OFFSET_TYPE_BP"),
+        ("peg_offset_type", 1),
+        ("offset", 2.5),
+        ("offset", "+2.5"),
+        ("offset", "2e5"),
+        ("offset", "--2"),
+        ("offset", "NaN"),
+        ("offset", "1" * 21),
+        ("wig_level", True),
+        ("quote_id", ""),
+        ("quote_id", "q\x01"),
     ],
 )
 def test_a_wrong_member_of_an_order_is_named(name: str, value: object) -> None:
@@ -197,6 +331,21 @@ def test_a_missing_member_of_an_order_is_named(name: str) -> None:
     [
         ("order.submit", LIMIT | {"ttl_ms": 5, "deadline": "2026-01-27T15:55:05Z"}, "params.deadline"),
         ("order.cancel", {}, "params.client_order_id"),
+        ("order.replace", {"limit_price": "5"}, "params.client_order_id"),
+        ("order.replace", {"client_order_id": "a", "limit_price": 5}, "params.limit_price"),
+        ("order.replace", {"client_order_id": "a", "display_quote_size": "5"}, "params.display_quote_size"),
+        ("order.replace", {"client_order_id": "a", "side": "BUY"}, "params.side"),
+        ("order.replace", {"client_order_id": "a", "new_client_order_id": "x" * 129}, "params.new_client_order_id"),
+        ("order.replace", {"client_order_id": "a", "expiry_time": "soon"}, "params.expiry_time"),
+        ("quote.request", QUOTE | {"quote_value": "5"}, "params.base_quantity"),
+        ("quote.request", QUOTE | {"base_quantity": None}, "params.base_quantity"),
+        ("quote.request", QUOTE | {"base_quantity": "0"}, "params.base_quantity"),
+        ("quote.request", QUOTE | {"base_quantity": None, "quote_value": "0.0"}, "params.quote_value"),
+        ("quote.request", QUOTE | {"limit_price": "0"}, "params.limit_price"),
+        ("quote.request", QUOTE | {"limit_price": None}, "params.limit_price"),
+        ("quote.request", QUOTE | {"auction_ms": 30_001}, "params.auction_ms"),
+        ("quote.request", QUOTE | {"auction_ms": 0}, "params.auction_ms"),
+        ("quote.request", QUOTE | {"type": "RFQ"}, "params.type"),
         ("order.get", {"client_order_id": "a", "order_id": "b"}, "params.client_order_id"),
         ("order.list", {"limit": 0}, "params.limit"),
         ("order.list", {"limit": 1001}, "params.limit"),
@@ -222,10 +371,10 @@ def test_a_misspelled_name_is_told_the_right_one() -> None:
 
 
 def test_what_comes_later_says_so() -> None:
-    failed = failure(ask("order.submit", LIMIT | {"type": "VWAP", "start_time": "2026-01-27T15:55:05Z"}))
+    failed = failure(ask("order.submit", LIMIT | {"on_maintenance": "hold", "on_doubt": "resubmit"}))
     assert failed.details["problems"] == [
-        {"field": "params.type", "what": "is not supported by this version yet"},
-        {"field": "params.start_time", "what": "is not supported by this version yet"},
+        {"field": "params.on_maintenance", "what": "is not supported by this version yet"},
+        {"field": "params.on_doubt", "what": "is not supported by this version yet"},
     ]
 
 

@@ -17,6 +17,11 @@ from primefixd.orders.model import (
     Fill,
     Order,
     OrderType,
+    PegOffsetType,
+    Quote,
+    QuoteRefused,
+    Replace,
+    ReplaceState,
     Report,
     ReportKind,
     Side,
@@ -26,8 +31,18 @@ from primefixd.orders.model import (
     Transaction,
     VenueStatus,
 )
-from primefixd.orders.records import Contradicted, FillCorrected, OrderFilled, OrderUnknown, OrderUpdated
-from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Sent, Submitted
+from primefixd.orders.records import (
+    Contradicted,
+    FillCorrected,
+    OrderFilled,
+    OrderUnknown,
+    OrderUpdated,
+    QuoteReceived,
+    QuoteRejected,
+    ReplaceRejected,
+    Unread,
+)
+from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Reason, Refused, Sent, Submitted
 from primefixd.runtime.feed import Body, Event
 from primefixd.runtime.views import (
     PortfolioChanged,
@@ -140,6 +155,7 @@ def test_an_order_has_exactly_the_members_of_the_contract() -> None:
         "cancelled_quantity": "0",
         "commission": "0",
         "cancel": None,
+        "replace": None,
         "original_client_order_id": "c-1",
         "chain": ["c-1"],
         "reject_reason": None,
@@ -161,6 +177,54 @@ def test_terms_and_cancel_where_they_are_given() -> None:
     assert order["cancel"] == {"state": "waiting", "since": "2026-01-27T12:00:00Z", "reason": None}
 
 
+def test_every_term_that_is_given() -> None:
+    given = {
+        "stop_price": Decimal("1E+1"),
+        "start_time": NOON,
+        "historical_pov": Decimal("0.10"),
+        "display_base_size": Decimal(1),
+        "display_quote_size": Decimal(2),
+        "is_raise_exact": True,
+        "is_buy_exact": True,
+        "peg_offset_type": PegOffsetType.DEPTH,
+        "offset": Decimal("0"),
+        "wig_level": Decimal("5.5"),
+        "quote_id": "q",
+    }
+    order = result(evolve(ORDER, terms=evolve(TERMS, **given)))
+    assert {name: order[name] for name in given} == {
+        "stop_price": "10",
+        "start_time": "2026-01-27T12:00:00Z",
+        "historical_pov": "0.10",
+        "display_base_size": "1",
+        "display_quote_size": "2",
+        "is_raise_exact": True,
+        "is_buy_exact": True,
+        "peg_offset_type": "PEG_OFFSET_TYPE_DEPTH",
+        "offset": "0",
+        "wig_level": "5.5",
+        "quote_id": "q",
+    }
+    assert not set(given) & set(result(ORDER))
+
+
+def test_a_replace_under_way_and_the_chain_of_those_that_were() -> None:
+    replace = Replace(client_order_id="c-2", terms=TERMS, state=ReplaceState.PENDING, since=NOON)
+    order = result(evolve(ORDER, replace=replace))
+    assert order["replace"] == {"client_order_id": "c-2", "state": "pending"}
+    assert (order["client_order_id"], order["original_client_order_id"], order["chain"]) == ("c-1", "c-1", ["c-1"])
+    replaced = evolve(
+        ORDER, client_order_id="c-3", original_client_order_id="c-1", chain=("c-1", "c-2", "c-3"), replace=None
+    )
+    order = result(replaced)
+    assert (order["client_order_id"], order["original_client_order_id"]) == ("c-3", "c-1")
+    assert (order["chain"], order["replace"]) == (["c-1", "c-2", "c-3"], None)
+
+
+def test_the_net_average_price_where_the_venue_told_one() -> None:
+    assert result(evolve(ORDER, net_average_price=Decimal("1E+2")))["net_average_price"] == "100"
+
+
 def test_results_of_requests() -> None:
     submitted = Submitted(order=ORDER, cursor=3, duplicate=True, warnings=("made an id",))
     assert result(submitted) == {
@@ -170,6 +234,12 @@ def test_results_of_requests() -> None:
         "duplicate": True,
         "warnings": ["made an id"],
     }
+    replace = Replace(client_order_id="c-2", terms=TERMS, state=ReplaceState.QUEUED, since=NOON)
+    asked = evolve(submitted, order=evolve(ORDER, replace=replace))
+    assert result(render.Replaced(asked)) == result(submitted) | {"client_order_id": "c-2"}
+    assert result(render.Replaced(submitted)) == result(submitted)
+    assert result(asked)["client_order_id"] == "c-1"
+    assert result(QuoteAsked(quote_request_id="r", cursor=5)) == {"quote_request_id": "r", "cursor": 5}
     assert result(Cancelling(order=ORDER, cursor=4)) == {"client_order_id": "c-1", "status": "OPEN", "cursor": 4}
     assert result(Page(orders=(ORDER,), next=None)) == {"orders": [result(ORDER)], "next": None}
     assert result(render.Subscribed(journal="j", cursor=3)) == {"journal": "j", "cursor": 3}
@@ -249,6 +319,11 @@ def test_a_fill_comes_with_its_order() -> None:
     }
 
 
+def test_what_the_venue_told_beside_a_fill() -> None:
+    fill = event(OrderFilled(ORDER, evolve(FILL, raw=((120, "USD"), (9001, "x"), (9001, "y")))))["fill"]
+    assert fill["raw"] == [[120, "USD"], [9001, "x"], [9001, "y"]]
+
+
 def test_a_report_of_another_origin_comes_as_the_facts_it_holds() -> None:
     report = Report(
         account="p",
@@ -267,7 +342,45 @@ def test_a_report_of_another_origin_comes_as_the_facts_it_holds() -> None:
     assert (params["report"]["order_id"], params["report"]["base_quantity"]) == ("v", "5")
 
 
+def test_quotes_and_their_refusals() -> None:
+    quote = Quote(
+        quote_id="q",
+        quote_request_id="r",
+        account="p",
+        product_id="BTC-USD",
+        side=Side.BUY,
+        price=Decimal("100.50"),
+        quantity=Decimal("2"),
+        valid_until=NOON,
+    )
+    params = event(QuoteReceived(quote))
+    assert params["type"] == "quote.received"
+    assert params["quote"] == {
+        "quote_id": "q",
+        "quote_request_id": "r",
+        "account": "p",
+        "product_id": "BTC-USD",
+        "side": "BUY",
+        "price": "100.50",
+        "quantity": "2",
+        "valid_until": "2026-01-27T12:00:00Z",
+        "unreadable": [],
+    }
+    refused = QuoteRefused(
+        quote_request_id="r", quote_id=None, account="p", product_id="X", reason="unknown_symbol", text="no"
+    )
+    params = event(QuoteRejected(refused))
+    assert (params["type"], params["quote_request_id"]) == ("quote.rejected", "r")
+    assert (params["reason"], params["text"]) == ("unknown_symbol", "no")
+
+
 def test_the_other_events() -> None:
+    rejected = event(ReplaceRejected(ORDER, "c-2", "too_late"))
+    assert (rejected["type"], rejected["client_order_id"]) == ("order.replace_rejected", "c-2")
+    assert (rejected["order"]["client_order_id"], rejected["reason"]) == ("c-1", "too_late")
+    unread = event(Unread(ORDER, ("last_price", "fees")))
+    assert (unread["type"], unread["fields"]) == ("order.unreadable", ["last_price", "fees"])
+    assert unread["order"]["client_order_id"] == "c-1"
     assert event(FillCorrected(ORDER, FILL, "f0"))["replaces"] == "f0"
     assert event(Contradicted(ORDER, "sizes differ"))["text"] == "sizes differ"
     assert event(SessionChanged(SESSION))["session"]["state"] == "ACTIVE"

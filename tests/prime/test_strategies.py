@@ -132,7 +132,6 @@ def test_a_row_is_what_the_venue_wrote(row: Any) -> None:
     kind, target, ord_type, allowed, *_ = row
     strategy = STRATEGIES[OrderType(kind)]
     assert (strategy.target, strategy.ord_type, strategy.times_in_force) == (target, ord_type, allowed)
-    assert strategy.only_time_in_force == (allowed[0] if len(allowed) == 1 else None)
 
 
 @pytest.mark.parametrize("tif", TimeInForce)
