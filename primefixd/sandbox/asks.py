@@ -1,10 +1,10 @@
-"""What order messages ask for: NewOrderSingle, OrderCancelRequest and OrderStatusRequest as values.
+"""What order messages ask for, as values: new order, cancel, replace, status and quote requests.
 
-It reads fields and says what the venue would refuse in them (prime-fix.md sections 3 and 4); what the book makes of it
-comes later. Nothing that a client can write makes it raise.
+It reads fields and judges nothing: what the venue refuses in them is in `strategies`, `replacing` and `quotes`
+(prime-fix.md sections 3 and 4). Nothing that a client can write makes it raise.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -12,16 +12,25 @@ from typing import Final
 
 from attrs import frozen
 
-from primefixd.clock import Moment
 from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.fix.timestamps import read_timestamp
-from primefixd.prime.venue import TARGET_STRATEGY
-from primefixd.sandbox.values import read_amount
+from primefixd.prime.venue import (
+    AUCTION_DURATION,
+    IS_BUY_EXACT,
+    IS_RAISE_EXACT,
+    PARTICIPATION_RATE,
+    PEG_OFFSET_TYPE,
+    POST_ONLY,
+    TARGET_STRATEGY,
+    TERM_TAGS,
+    WIG_LEVEL,
+)
+from primefixd.sandbox.values import read_amount, read_offset
 
 CLIENT_ORDER_ID_MAX_CHARS = 128  # prime-fix.md section 1, identifiers
 TEXT_MAX_CHARS = 200  # of any field that may be echoed; the rest is cut off, so that answers stay small
-POST_ONLY = "A"  # ExecInst
+_SIZES: Final = (tags.ORDER_QTY, tags.CASH_ORDER_QTY)
 
 
 class Side(StrEnum):
@@ -36,28 +45,27 @@ class Tif(StrEnum):
     GTD = "6"
 
 
-@frozen
-class Strategy:
-    """A row of the table in prime-fix.md section 3: what goes with a TargetStrategy."""
+class Target(StrEnum):
+    """TargetStrategy (847), prime-fix.md section 3."""
 
-    order_type: str
-    times_in_force: frozenset[Tif]
-
-
-STRATEGIES: Final[Mapping[str, Strategy]] = {
-    "L": Strategy("2", frozenset(Tif)),
-    "M": Strategy("1", frozenset({Tif.IOC})),
-}
+    LIMIT = "L"
+    MARKET = "M"
+    TWAP = "T"
+    VWAP = "V"
+    STOP_LIMIT = "SL"
+    PEG = "P"
+    RFQ = "R"
 
 
 class Because(StrEnum):
-    """OrdRejReason (103)."""
+    """OrdRejReason (103) and, with INVALID_PRICE, QuoteRejectReason (300)."""
 
     UNKNOWN_SYMBOL = "1"
     EXCHANGE_CLOSED = "2"
     EXCEEDS_LIMIT = "3"
     UNKNOWN_ORDER = "5"
     DUPLICATE = "6"
+    INVALID_PRICE = "8"
     OTHER = "99"
 
 
@@ -72,7 +80,10 @@ class Refusal:
 
 @frozen(kw_only=True)
 class NewOrder:
-    """What an order asks, as far as it could be read: None stands for absent or unreadable."""
+    """What an order asks, as far as it could be read: None stands for absent or unreadable; `given` is what was there.
+
+    A replaced order has the same with the new terms.
+    """
 
     client_order_id: str
     account: str | None
@@ -86,10 +97,25 @@ class NewOrder:
     price: Decimal | None
     exec_inst: str | None
     expires: datetime | None
+    starts: datetime | None = None
+    stop: Decimal | None = None
+    show: Decimal | None = None
+    participation: Decimal | None = None
+    peg_type: str | None = None
+    peg_offset: Decimal | None = None
+    wig: Decimal | None = None
+    quote_id: str | None = None
+    buy_exact: str | None = None
+    raise_exact: str | None = None
+    given: frozenset[int] = frozenset()
 
     @property
     def post_only(self) -> bool:
         return self.exec_inst == POST_ONLY
+
+    @property
+    def sliced(self) -> bool:
+        return self.strategy in (Target.TWAP, Target.VWAP)
 
 
 @frozen(kw_only=True)
@@ -104,6 +130,22 @@ class CancelAsk:
 
 
 @frozen(kw_only=True)
+class ReplaceAsk(CancelAsk):
+    """The terms that an order is to have; `client_order_id` is the one that it is to go by."""
+
+    account: str | None
+    order_type: str | None
+    handling: str | None
+    quantity: Decimal | None
+    cash: Decimal | None
+    price: Decimal | None
+    stop: Decimal | None
+    show: Decimal | None
+    expires: datetime | None
+    given: frozenset[int]
+
+
+@frozen(kw_only=True)
 class StatusAsk:
     client_order_id: str
     order_id: str
@@ -111,8 +153,25 @@ class StatusAsk:
     side: str | None
 
 
+@frozen(kw_only=True)
+class QuoteAsk:
+    """`auction_ms` None: absent or no whole number."""
+
+    quote_request_id: str
+    account: str | None
+    product_id: str
+    side: str
+    order_type: str | None
+    time_in_force: str | None
+    quantity: Decimal | None
+    cash: Decimal | None
+    price: Decimal | None
+    auction_ms: int | None
+    given: frozenset[int]
+
+
 def new_order(message: Message) -> NewOrder:
-    """The order in a NewOrderSingle; `problem` says whether the venue takes it."""
+    """The order in a NewOrderSingle; `strategies.problem` says whether the venue takes it."""
     return NewOrder(
         client_order_id=_text(message, tags.CL_ORD_ID) or "",
         account=_text(message, tags.ACCOUNT),
@@ -126,6 +185,17 @@ def new_order(message: Message) -> NewOrder:
         price=read_amount(message.get(tags.PRICE)),
         exec_inst=_text(message, tags.EXEC_INST),
         expires=read_timestamp(message.get(tags.EXPIRE_TIME) or ""),
+        starts=read_timestamp(message.get(tags.EFFECTIVE_TIME) or ""),
+        stop=read_amount(message.get(tags.STOP_PX)),
+        show=read_amount(message.get(tags.MAX_SHOW)),
+        participation=read_amount(message.get(PARTICIPATION_RATE)),
+        peg_type=_text(message, PEG_OFFSET_TYPE),
+        peg_offset=read_offset(message.get(tags.PEG_DIFFERENCE)),
+        wig=read_amount(message.get(WIG_LEVEL)),
+        quote_id=_text(message, tags.QUOTE_ID),
+        buy_exact=_text(message, IS_BUY_EXACT),
+        raise_exact=_text(message, IS_RAISE_EXACT),
+        given=_given(message, (*_SIZES, *TERM_TAGS.values())),
     )
 
 
@@ -139,6 +209,26 @@ def cancel(message: Message) -> CancelAsk:
     )
 
 
+def replace(message: Message) -> ReplaceAsk:
+    return ReplaceAsk(
+        client_order_id=_text(message, tags.CL_ORD_ID) or "",
+        order_id=_text(message, tags.ORDER_ID) or None,
+        original_client_order_id=_text(message, tags.ORIG_CL_ORD_ID),
+        product_id=_text(message, tags.SYMBOL),
+        side=_text(message, tags.SIDE),
+        account=_text(message, tags.ACCOUNT),
+        order_type=_text(message, tags.ORD_TYPE),
+        handling=_text(message, tags.HANDL_INST),
+        quantity=read_amount(message.get(tags.ORDER_QTY)),
+        cash=read_amount(message.get(tags.CASH_ORDER_QTY)),
+        price=read_amount(message.get(tags.PRICE)),
+        stop=read_amount(message.get(tags.STOP_PX)),
+        show=read_amount(message.get(tags.MAX_SHOW)),
+        expires=read_timestamp(message.get(tags.EXPIRE_TIME) or ""),
+        given=_given(message, (*_SIZES, tags.TRANSACT_TIME, *TERM_TAGS.values())),
+    )
+
+
 def status(message: Message) -> StatusAsk:
     return StatusAsk(
         client_order_id=_text(message, tags.CL_ORD_ID) or "",
@@ -148,63 +238,24 @@ def status(message: Message) -> StatusAsk:
     )
 
 
-def problem(ask: NewOrder, message: Message, portfolio_id: str, now: Moment) -> Refusal | None:
-    """The first thing in the order that the venue refuses, whatever the state of its book."""
-    return (
-        _problem_of_identity(ask, portfolio_id)
-        or _problem_of_size(ask, message)
-        or _problem_of_strategy(ask)
-        or _problem_of_terms(ask, message, now)
+def quote(message: Message) -> QuoteAsk:
+    return QuoteAsk(
+        quote_request_id=_text(message, tags.QUOTE_REQ_ID) or "",
+        account=_text(message, tags.ACCOUNT),
+        product_id=_text(message, tags.SYMBOL) or "",
+        side=_text(message, tags.SIDE) or "",
+        order_type=_text(message, tags.ORD_TYPE),
+        time_in_force=_text(message, tags.TIME_IN_FORCE),
+        quantity=read_amount(message.get(tags.ORDER_QTY)),
+        cash=read_amount(message.get(tags.CASH_ORDER_QTY)),
+        price=read_amount(message.get(tags.PRICE)),
+        auction_ms=message.number(AUCTION_DURATION),
+        given=_given(message, (*_SIZES, AUCTION_DURATION)),
     )
 
 
-def _problem_of_identity(ask: NewOrder, portfolio_id: str) -> Refusal | None:
-    if len(ask.client_order_id) > CLIENT_ORDER_ID_MAX_CHARS:
-        return _wrong(f"ClOrdID (11) is longer than {CLIENT_ORDER_ID_MAX_CHARS} characters")
-    if ask.account != portfolio_id:
-        return _wrong("Account (1) must be the portfolio of the session")
-    return None if ask.side in set(Side) else _wrong("Side (54) must be 1 or 2")
-
-
-def _problem_of_size(ask: NewOrder, message: Message) -> Refusal | None:
-    present = [tag for tag in (tags.ORDER_QTY, tags.CASH_ORDER_QTY) if message.get(tag) is not None]
-    if len(present) != 1:
-        return _wrong("exactly one of OrderQty (38) and CashOrderQty (152) is required")
-    if ask.quantity is None and ask.cash is None:
-        return _wrong(f"the size ({present[0]}) must be a positive decimal")
-    return None
-
-
-def _problem_of_strategy(ask: NewOrder) -> Refusal | None:
-    strategy = STRATEGIES.get(ask.strategy or "")
-    if strategy is None:
-        return _wrong("TargetStrategy (847) must be L or M at this sandbox")
-    if ask.order_type != strategy.order_type:
-        return _wrong(f"OrdType (40) must be {strategy.order_type} for strategy {ask.strategy}")
-    if ask.time_in_force not in strategy.times_in_force:
-        letters = ", ".join(sorted(strategy.times_in_force))
-        return _wrong(f"TimeInForce (59) must be one of {letters} for strategy {ask.strategy}", "time_in_force")
-    return None
-
-
-def _problem_of_terms(ask: NewOrder, message: Message, now: Moment) -> Refusal | None:
-    limit, gtd = ask.strategy == "L", ask.time_in_force == Tif.GTD
-    priced, dated = message.get(tags.PRICE) is not None, message.get(tags.EXPIRE_TIME) is not None
-    lasting = ask.time_in_force in (Tif.GTC, Tif.GTD)
-    rules = (
-        (limit and ask.price is None, "a limit order needs a positive Price (44)"),
-        (not limit and priced, "a market order has no Price (44)"),
-        (ask.exec_inst not in (None, POST_ONLY), "ExecInst (18) must be A (post only)"),
-        (ask.post_only and not lasting, "post only needs TimeInForce (59) 1 or 6"),
-        (gtd and ask.expires is None, "GTD needs an ExpireTime (126)"),
-        (dated and not gtd, "ExpireTime (126) goes with TimeInForce (59) 6 only"),
-        (ask.expires is not None and ask.expires <= now.utc, "ExpireTime (126) has passed"),
-    )
-    return next((_wrong(text) for broken, text in rules if broken), None)
-
-
-def _wrong(text: str, word: str = "invalid") -> Refusal:
-    return Refusal(Because.OTHER, text, word)
+def _given(message: Message, wanted: Iterable[int]) -> frozenset[int]:
+    return frozenset(tag for tag in wanted if message.get(tag) is not None)
 
 
 def _text(message: Message, tag: int) -> str | None:

@@ -14,13 +14,14 @@ import orjson
 import trio
 
 from primefixd import websocket
+from primefixd.sandbox import matching
 from primefixd.sandbox.asks import Because, Refusal
 from primefixd.sandbox.book import VenueOrder
 from primefixd.sandbox.exchange import Impossible
 from primefixd.sandbox.faults import COUNT_MAX, DELAY_MAX_MS, Drop, Garble
 from primefixd.sandbox.gateway import Gateway
 from primefixd.sandbox.parameters import Parameters, Wrong
-from primefixd.sandbox.reporting import Report
+from primefixd.sandbox.reporting import Told
 from primefixd.sandbox.values import write_amount
 
 BATCH_MAX = 100
@@ -225,7 +226,7 @@ def _names(gateway: Gateway, parameters: Parameters) -> list[str]:
     return [*gateway.faults] if name is None else [name]
 
 
-def _told(gateway: Gateway, outcome: list[Report] | Impossible) -> Json:
+def _told(gateway: Gateway, outcome: list[Told] | Impossible) -> Json:
     if isinstance(outcome, Impossible):
         raise Refused(outcome.text)
     gateway.publish(outcome)
@@ -236,14 +237,19 @@ def _order(order: VenueOrder) -> Json:
     ask = order.ask
     return {
         "client_order_id": ask.client_order_id,
+        "chain": order.chain,
         "order_id": order.order_id,
         "portfolio_id": order.portfolio_id,
         "service_account_id": order.service_account_id,
         "product_id": ask.product_id,
         "side": {"1": "BUY", "2": "SELL"}.get(ask.side, ask.side),
-        "status": order.status,
+        "status": order.shown,
+        "strategy": ask.strategy,
         "quantity": _text(ask.quantity),
         "quote_value": _text(ask.cash),
+        "limit_price": _text(ask.price),
+        "stop_price": _text(ask.stop),
+        "working_price": _text(matching.working_price(order)) if order.working else None,
         "filled": write_amount(order.filled),
         "received": order.received,
         "fills": [

@@ -51,7 +51,7 @@ class Delivery:
 
     def route(self, report: Report) -> list[str]:
         """The service accounts that hear it now; it is kept here for the one that should and cannot."""
-        if report.client_order_id in self._forgotten:
+        if self._forgotten.intersection(report.names):
             return []
         portfolio = [name for name, line in self._up.items() if line.portfolio_id == report.portfolio_id]
         if not portfolio:
@@ -65,9 +65,9 @@ class Delivery:
         """Reports about that order are lost from now on."""
         self._forgotten.add(client_order_id)
 
-    def asked_for(self, client_order_id: str) -> None:
-        """It was asked about by 35=H: its reports come again, from now on."""
-        self._forgotten.discard(client_order_id)
+    def asked_for(self, names: Iterable[str]) -> None:
+        """The order of these names was asked about by 35=H: its reports come again, from now on."""
+        self._forgotten.difference_update(names)
 
     def _keep(self, name: str, reports: Iterable[Report]) -> None:
         for report in reports:

@@ -22,7 +22,7 @@ from primefixd.sandbox.delivery import Delivery
 from primefixd.sandbox.exchange import Exchange
 from primefixd.sandbox.faults import Drop, Faults
 from primefixd.sandbox.intake import Intake
-from primefixd.sandbox.reporting import Answer, Malformed, Report
+from primefixd.sandbox.reporting import Answer, Malformed, Reply, Report, Told
 from primefixd.sandbox.settings import SandboxSettings
 
 CONNECTIONS_MAX = 256  # open at once, logged on or not; the next is closed at once
@@ -145,7 +145,7 @@ class Gateway:
         if message.type == MsgType.ORDER_STATUS_REQUEST:
             order = self.exchange.book.order(account.portfolio_id, message.get(tags.ORDER_ID) or "")
             if order is not None:
-                self.delivery.asked_for(order.ask.client_order_id)
+                self.delivery.asked_for(order.chain)
         for answer in self._intake.answer(message, account, over, now):
             self._tell(connection, message, answer)
         self._stirred.set()
@@ -160,18 +160,27 @@ class Gateway:
         connection.say(self._intake.over_rate(number, msg_type, self._accounts[connection.account or ""]))
 
     def _tell(self, connection: Connection, message: Message, answer: Answer) -> None:
-        if isinstance(answer, Report):
-            self.publish([answer])
-        elif isinstance(answer, Malformed):
+        if isinstance(answer, Malformed):
             connection.refuse_message(message, answer)
+        elif isinstance(answer, Report):
+            self.publish([answer])
         else:
             connection.say(answer)
 
-    def publish(self, reports: Iterable[Report]) -> None:
-        """Sends every report to who may hear it now; the rest waits (`delivery`)."""
-        for report in reports:
-            for name in self.delivery.route(report):
-                self._on[name].say(report)
+    def publish(self, told: Iterable[Told]) -> None:
+        """Sends every report to who may hear it now; the rest waits (`delivery`). Late answers go to who asked."""
+        for each in told:
+            if isinstance(each, Report):
+                for name in self.delivery.route(each):
+                    self._on[name].say(each)
+            elif each.to is not None:
+                self._late(each, each.to)
+
+    def _late(self, reply: Reply, name: str) -> None:
+        if reply.word is not None:
+            self.tallies[name].rejected[reply.word] += 1
+        if name in self._on:
+            self._on[name].say(reply)
 
     # -- what the control port does
 

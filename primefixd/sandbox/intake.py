@@ -11,7 +11,7 @@ from primefixd.clock import Moment
 from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.fix.tags import MsgType
-from primefixd.sandbox import asks, reporting
+from primefixd.sandbox import asks, reporting, strategies
 from primefixd.sandbox.asks import Because, Refusal
 from primefixd.sandbox.counting import FixedWindow, Tally
 from primefixd.sandbox.exchange import Exchange
@@ -58,6 +58,8 @@ class Intake:
         if message.type == MsgType.NEW_ORDER_SINGLE:
             self.tallies[account.service_account_id].orders += 1
             over_orders = self._orders[account.portfolio_id].over(now.mono)
+        if message.type == MsgType.QUOTE_REQUEST:
+            return [self._quote(message, account, over, now)]
         if not message.get(tags.CL_ORD_ID):
             return [Malformed(tags.CL_ORD_ID, "ClOrdID (11) is required")]
         if message.type == MsgType.NEW_ORDER_SINGLE:
@@ -65,13 +67,15 @@ class Intake:
             return self._place(message, account, text, now)
         if message.type == MsgType.ORDER_CANCEL_REQUEST:
             return self._cancel(message, account, over, now)
+        if message.type == MsgType.ORDER_CANCEL_REPLACE_REQUEST:
+            return self._replace(message, account, over, now)
         return [self._status(message, account, over)]
 
     def _place(self, message: Message, account: Account, over: str | None, now: Moment) -> list[Answer]:
         ask = asks.new_order(message)
         if over is not None:
             return [self._exchange.turn_away(ask, Refusal(Because.EXCEEDS_LIMIT, over, "rate"), account, now)]
-        wrong = asks.problem(ask, message, account.portfolio_id, now)
+        wrong = strategies.problem(ask, account.portfolio_id, now)
         return self._exchange.place(ask, wrong, account, now)
 
     def _cancel(self, message: Message, account: Account, over: bool, now: Moment) -> list[Answer]:
@@ -79,6 +83,19 @@ class Intake:
         if over:
             return [self._exchange.refuse_cancel(ask, account, MESSAGE_RATE, "rate")]
         return self._exchange.cancel(ask, account, now)
+
+    def _replace(self, message: Message, account: Account, over: bool, now: Moment) -> list[Answer]:
+        ask = asks.replace(message)
+        if over:
+            return [self._exchange.refuse_cancel(ask, account, MESSAGE_RATE, "rate")]
+        return self._exchange.replace(ask, account, now)
+
+    def _quote(self, message: Message, account: Account, over: bool, now: Moment) -> Answer:
+        if over:
+            return _business(message, OTHER, MESSAGE_RATE, "rate")
+        if not message.get(tags.QUOTE_REQ_ID):
+            return Malformed(tags.QUOTE_REQ_ID, "QuoteReqID (131) is required")
+        return self._exchange.quote(asks.quote(message), account, now)
 
     def _status(self, message: Message, account: Account, over: bool) -> Answer:
         if over:
@@ -88,7 +105,15 @@ class Intake:
         return self._exchange.status(asks.status(message), account)
 
 
-_ANSWERED: Final = frozenset({MsgType.NEW_ORDER_SINGLE, MsgType.ORDER_CANCEL_REQUEST, MsgType.ORDER_STATUS_REQUEST})
+_ANSWERED: Final = frozenset(
+    {
+        MsgType.NEW_ORDER_SINGLE,
+        MsgType.ORDER_CANCEL_REQUEST,
+        MsgType.ORDER_CANCEL_REPLACE_REQUEST,
+        MsgType.ORDER_STATUS_REQUEST,
+        MsgType.QUOTE_REQUEST,
+    }
+)
 
 
 def _business(message: Message, reason: str, text: str, word: str) -> Reply:

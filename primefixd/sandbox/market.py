@@ -30,6 +30,11 @@ class Tick:
     price: Decimal
 
 
+def increment(product_id: str) -> Decimal:
+    """The smallest difference between two prices of a product that is traded here."""
+    return Decimal(1).scaleb(int(FIRST_PRICES[product_id].as_tuple().exponent))
+
+
 class Market:
     """Where every product trades now. The same seed gives the same price at the same age of the market."""
 
@@ -61,7 +66,7 @@ class Market:
 
     def _step(self, product_id: str) -> Tick:
         draw = self._walks[product_id].randint(-STEP_MAX_BASIS_POINTS, STEP_MAX_BASIS_POINTS)
-        increment = Decimal(1).scaleb(int(FIRST_PRICES[product_id].as_tuple().exponent))
-        moved = (self._prices[product_id] * (10_000 + draw) / 10_000).quantize(increment)
-        self._prices[product_id] = max(moved, increment)
+        step = increment(product_id)
+        moved = (self._prices[product_id] * (10_000 + draw) / 10_000).quantize(step)
+        self._prices[product_id] = max(moved, step)
         return Tick(product_id, self._prices[product_id])

@@ -6,7 +6,6 @@ happens and may wait for a session long after. Nothing is decided here.
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
 
 from attrs import evolve, frozen
 
@@ -16,15 +15,15 @@ from primefixd.fix.message import Field
 from primefixd.fix.tags import MsgType
 from primefixd.fix.timestamps import timestamp
 from primefixd.prime.venue import FILLED_AMT, NET_AVG_PRICE
-from primefixd.sandbox.asks import CancelAsk, Refusal, Side, StatusAsk
+from primefixd.sandbox.asks import CancelAsk, Refusal, ReplaceAsk, Side, StatusAsk
 from primefixd.sandbox.book import FINAL, OrdStatus, VenueFill, VenueOrder
-from primefixd.sandbox.values import AVERAGE_INCREMENT, minus, product, quotient, total, write_amount
+from primefixd.sandbox.values import AVERAGE_INCREMENT, minus, quotient, total, write_amount
 
-COMMISSION_RATE: Final = Decimal("0.001")  # contract.md section 4, default behaviour
 FEE_CLIENT_COMMISSION, FEE_TRADING_DESK, FEE_FINANCING = "7", "12", "14"
 
 NEW, CANCEL, CORRECT, PUBLISHED_STATUS, STATUS = "0", "1", "2", "1", "3"  # ExecTransType (20)
 TRADE, STATUS_ANSWER = "1", "I"  # ExecType (150), beside the letters that it shares with OrdStatus
+TO_CANCEL, TO_REPLACE = "1", "2"  # CxlRejResponseTo (434)
 
 
 @frozen(kw_only=True)
@@ -33,7 +32,7 @@ class Report:
 
     portfolio_id: str
     service_account_id: str
-    client_order_id: str
+    names: tuple[str, ...]  # every ClOrdID that the order has gone by
     asker: str | None = None  # the service account whose request caused it, if another one than the order's
     at: Moment
     body: tuple[Field, ...]
@@ -51,18 +50,19 @@ class Malformed:
 
 @frozen
 class Reply:
-    """An answer to the session that asked, and to no other. `word`: what it is counted under, if it is a rejection."""
+    """An answer to the session that asked, and to no other. `word`: what it is counted under, if it is a rejection.
+
+    `to` is the service account that asked, if the answer comes later than its message; while it is down, it is lost.
+    """
 
     msg_type: str
     body: tuple[Field, ...]
     word: str | None = None
+    to: str | None = None
 
 
-Answer = Report | Reply | Malformed
-
-
-def commission(quantity: Decimal, price: Decimal) -> Decimal:
-    return product(product(quantity, price), COMMISSION_RATE)
+Told = Report | Reply
+Answer = Told | Malformed
 
 
 def execution(
@@ -74,14 +74,19 @@ def execution(
     *,
     said: OrdStatus | None = None,
     more: Sequence[Field] = (),
-    cancel_id: str | None = None,
+    under: str | None = None,
+    formerly: str | None = None,
     asker: str | None = None,
 ) -> Report:
-    """A report of ExecType `kind`. `price` values the rest of an order sized in quote; `said` overrides tag 39."""
-    names = [(tags.CL_ORD_ID, cancel_id or order.ask.client_order_id)]
-    if cancel_id is not None:
-        names.append((tags.ORIG_CL_ORD_ID, order.ask.client_order_id))
-    status = said or order.status
+    """A report of ExecType `kind`. `price` values the rest of an order sized in quote; `said` overrides tag 39.
+
+    `under` is the ClOrdID of a request about the order, `formerly` the one that the order has just left behind.
+    """
+    names = [(tags.CL_ORD_ID, under or order.ask.client_order_id)]
+    original = formerly or (order.ask.client_order_id if under is not None else None)
+    if original is not None:
+        names.append((tags.ORIG_CL_ORD_ID, original))
+    status = said or order.shown
     leaves = Decimal(0) if status in FINAL else order.leaves(price)
     body = (
         *names,
@@ -96,7 +101,7 @@ def execution(
     return Report(
         portfolio_id=order.portfolio_id,
         service_account_id=order.service_account_id,
-        client_order_id=order.ask.client_order_id,
+        names=tuple(order.chain),
         asker=asker,
         at=now,
         body=body,
@@ -161,8 +166,8 @@ def status(order: VenueOrder, exec_id: str, price: Decimal) -> Reply:
             (tags.EXEC_TRANS_TYPE, PUBLISHED_STATUS),
             (tags.LAST_SHARES, "0.0"),
             *_order(order),
-            (tags.ORD_STATUS, order.status),
-            (tags.EXEC_TYPE, order.status),
+            (tags.ORD_STATUS, order.shown),
+            (tags.EXEC_TYPE, order.shown),
             (tags.LEAVES_QTY, write_amount(order.leaves(price))),
         ),
     )
@@ -186,20 +191,23 @@ def unknown_status(ask: StatusAsk, account: str, exec_id: str) -> Reply:
     return Reply(MsgType.EXECUTION_REPORT, tuple(body))
 
 
-def cancel_refused(ask: CancelAsk, order: VenueOrder | None, reason: str, text: str, word: str) -> Reply:
-    """OrderCancelReject, answering a cancel request (434=1)."""
+def cancel_refused(
+    ask: CancelAsk, order: VenueOrder | None, reason: str, text: str, word: str, to: str | None = None
+) -> Reply:
+    """OrderCancelReject, answering a cancel request (434=1) or a replace request (434=2)."""
     original = order.ask.client_order_id if order else ask.original_client_order_id
+    response_to = TO_REPLACE if isinstance(ask, ReplaceAsk) else TO_CANCEL
     body = [
         (tags.CL_ORD_ID, ask.client_order_id),
         (tags.ORDER_ID, order.order_id if order else ask.order_id or "NONE"),
-        (tags.ORD_STATUS, order.status if order else OrdStatus.REJECTED),
+        (tags.ORD_STATUS, order.shown if order else OrdStatus.REJECTED),
         (tags.CXL_REJ_REASON, reason),
-        (tags.CXL_REJ_RESPONSE_TO, "1"),
+        (tags.CXL_REJ_RESPONSE_TO, response_to),
         (tags.TEXT, text),
     ]
     if original:
         body.append((tags.ORIG_CL_ORD_ID, original))
-    return Reply(MsgType.ORDER_CANCEL_REJECT, tuple(body), word)
+    return Reply(MsgType.ORDER_CANCEL_REJECT, tuple(body), word, to)
 
 
 def business_reject(number: int, msg_type: str, reason: str, text: str, word: str) -> Reply:
@@ -222,8 +230,11 @@ def _order(order: VenueOrder) -> list[Field]:
         (tags.CUM_QTY, write_amount(order.filled)),
         (tags.ORDER_ID, order.order_id),
     ]
-    amounts = [(tag, write_amount(amount)) for tag, amount in (size, (tags.PRICE, ask.price)) if amount is not None]
+    told = (size, (tags.PRICE, ask.price), (tags.STOP_PX, ask.stop), (tags.MAX_SHOW, ask.show))
+    amounts = [(tag, write_amount(amount)) for tag, amount in told if amount is not None]
     words = (
+        (tags.EXEC_INST, ask.exec_inst),
+        (tags.EFFECTIVE_TIME, timestamp(ask.starts) if ask.starts else ""),
         (tags.ORD_TYPE, ask.order_type),
         (tags.SIDE, ask.side),
         (tags.SYMBOL, ask.product_id),

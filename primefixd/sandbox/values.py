@@ -23,6 +23,12 @@ def read_amount(text: str | None) -> Decimal | None:
     return Decimal(text) or None
 
 
+def read_offset(text: str | None) -> Decimal | None:
+    """As `read_amount`, but 0 and less are offsets too."""
+    sign, text = (-1, text[1:]) if text is not None and text.startswith("-") else (1, text)
+    return sign * Decimal(text) if text is not None and _AMOUNT.fullmatch(text) else None
+
+
 def write_amount(amount: Decimal) -> str:
     """The digits of `amount`, never an exponent (order-rules.md 22)."""
     return format(amount.normalize(_EXACT), "f")

@@ -15,7 +15,11 @@ import trio.testing
 from primefixd.clock import Clock, Moment
 from primefixd.fix.codec import Decoder, encode
 from primefixd.fix.message import Message
+from primefixd.sandbox.book import VenueOrder
+from primefixd.sandbox.exchange import Exchange
 from primefixd.sandbox.gateway import Gateway
+from primefixd.sandbox.intake import Intake
+from primefixd.sandbox.reporting import Answer, Malformed, Reply
 from primefixd.sandbox.settings import Account, SandboxSettings
 from primefixd.secret import Secret
 
@@ -52,6 +56,67 @@ def build() -> Build:
         return Message([(int(tag), value.encode()) for tag, value in pairs])
 
     return message
+
+
+class Desk:
+    """The venue as the messages of one account meet it, in virtual time; BTC-USD begins at 60000.
+
+    Answers are told as `150/39`, OrderCancelReject as `9/39 434 102`, Quote as `S`, its refusal as `b 300`; or as the
+    tags that are asked for: `11=a|39=0`.
+    """
+
+    def __init__(self, accounts: Sequence[Account], build: Build, now: Moment) -> None:
+        self.exchange = Exchange(7, now)
+        self.intake = Intake(self.exchange, accounts, limits=False)
+        self.account, self.build, self.now = accounts[0], build, now
+        self.price(60000)
+
+    def say(self, text: str, *tags: int, account: Account | None = None) -> list[str]:
+        account = account or self.account
+        answers = self.intake.answer(self.build(f"35=D|1={account.portfolio_id}|{text}"), account, False, self.now)
+        return [_answer(answer, tags) for answer in answers]
+
+    def ask(self, text: str, *tags: int) -> list[str]:
+        """As `say`, for a message with a type of its own."""
+        answers = self.intake.answer(self.build(text), self.account, False, self.now)
+        return [_answer(answer, tags) for answer in answers]
+
+    def wait(self, seconds: float, *tags: int) -> list[str]:
+        self.now = self.now.later(seconds)
+        return [_answer(told, tags) for told in self.exchange.advance(self.now)]
+
+    def price(self, price: float, *tags: int) -> list[str]:
+        told = self.exchange.set_price("BTC-USD", Decimal(str(price)), self.now)
+        return [_answer(each, tags) for each in told]
+
+    def order(self, client_order_id: str = "a") -> VenueOrder:
+        order = self.exchange.book.named(client_order_id)
+        assert order is not None
+        return order
+
+    def filled(self, client_order_id: str = "a") -> Decimal:
+        return self.order(client_order_id).filled
+
+    def fill(self, quantity: str, price: str, *tags: int) -> list[str]:
+        told = self.exchange.fill(self.order(), Decimal(quantity), Decimal(price), self.now)
+        assert isinstance(told, list)
+        return [_answer(each, tags) for each in told]
+
+
+def _answer(answer: Answer, tags: Sequence[int]) -> str:
+    assert not isinstance(answer, Malformed)
+    fields = dict(answer.body)
+    if tags:
+        return "|".join(f"{tag}={fields.get(tag)}" for tag in tags)
+    if isinstance(answer, Reply) and answer.msg_type != "8":
+        told = {"9": (39, 434, 102), "S": (), "b": (300,), "j": (380,)}[answer.msg_type]
+        return " ".join([answer.msg_type, *(fields[tag] for tag in told)])
+    return f"{fields[150]}/{fields[39]}"
+
+
+@pytest.fixture
+def desk(accounts: tuple[Account, ...], build: Build, now: Moment) -> Desk:
+    return Desk(accounts, build, now)
 
 
 class RawClient:

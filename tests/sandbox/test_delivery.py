@@ -9,13 +9,11 @@ from primefixd.sandbox.reporting import Report
 
 
 def report(name: str, now: Moment, owner: str = "one", asker: str | None = None) -> Report:
-    return Report(
-        portfolio_id="main", service_account_id=owner, client_order_id=name, asker=asker, at=now, body=((11, name),)
-    )
+    return Report(portfolio_id="main", service_account_id=owner, names=(name,), asker=asker, at=now, body=((11, name),))
 
 
 def names(reports: list[Report]) -> list[str]:
-    return [each.client_order_id for each in reports]
+    return [each.names[0] for each in reports]
 
 
 def test_report_waits_for_anybody_while_the_portfolio_is_down_and_for_a_day(now: Moment) -> None:
@@ -58,7 +56,7 @@ def test_forgotten_reports_are_lost_until_asked_for(now: Moment) -> None:
     delivery.forget("a")
     assert delivery.route(report("a", now)) == []
     assert delivery.route(report("b", now)) == ["one"]
-    delivery.asked_for("a")
+    delivery.asked_for(["a"])
     assert delivery.route(report("a", now)) == ["one"]
     delivery.log_off("one", [])
     assert delivery.log_on("one", "main", False, now) == []

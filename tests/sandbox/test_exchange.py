@@ -8,7 +8,7 @@ import pytest
 
 from primefixd.clock import Moment
 from primefixd.fix.message import Message
-from primefixd.sandbox import asks
+from primefixd.sandbox import asks, strategies
 from primefixd.sandbox.exchange import Exchange, Impossible
 from primefixd.sandbox.reporting import Answer, Malformed
 from primefixd.sandbox.settings import Account
@@ -28,7 +28,7 @@ class Floor:
     def place(self, text: str, **values: object) -> list[str]:
         message = self.build(text.format(**{"id": "a", "price": 60000, "side": 1, "tif": 1} | values))
         ask = asks.new_order(message)
-        wrong = asks.problem(ask, message, self.account.portfolio_id, self.now)
+        wrong = strategies.problem(ask, self.account.portfolio_id, self.now)
         return said(self.exchange.place(ask, wrong, self.account, self.now))
 
     def cancel(self, text: str) -> list[str]:
@@ -246,7 +246,7 @@ def test_gtd_order_that_was_done_before_its_time_does_not_expire(floor: Floor, n
 def test_orders_sized_in_quote_fill_to_their_value_and_report_base_units(floor: Floor) -> None:
     ask = asks.new_order(floor.build(MARKET.format(id="a").replace("38=1", "152=100000")))
     last = floor.exchange.place(ask, None, floor.account, floor.now)[-1]
-    assert text(last, 39, 152, 14, 151) == "39=2|152=100000|14=1.66666666|151=0"
+    assert text(last, 39, 152, 14, 151) == "39=2|152=100000|14=1.66500166|151=0"
     assert not isinstance(last, Malformed) and 38 not in dict(last.body)
 
 

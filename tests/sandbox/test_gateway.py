@@ -236,8 +236,12 @@ async def test_messages_that_lack_what_an_answer_needs(autojump_clock: MockClock
     assert await client.told(35, 45, 372, 380) == ["35=j|45=3|372=H|380=5"]
     await client.say("35=F|1=main|11=c|41=a|38=1|54=1|55=BTC-USD")
     assert await client.told(35, 11, 39, 102, 434) == ["35=9|11=c|39=8|102=99|434=1"]
-    await client.say("35=R|131=q")
+    await client.say("35=Z|131=q")
     assert await client.told(35, 45, 380) == ["35=j|45=5|380=3"]
+    await client.say("35=R|1=main")
+    assert await client.told(35, 45, 371, 373) == ["35=3|45=6|371=131|373=1"]
+    await client.say("35=G|1=main|37=x")
+    assert await client.told(35, 45, 371, 373) == ["35=3|45=7|371=11|373=1"]
 
 
 async def test_window_logs_everybody_out_and_lets_nobody_in_until_it_ends(

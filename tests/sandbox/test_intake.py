@@ -22,16 +22,43 @@ ACCOUNT = Account(
     api_secret=Secret("s"),
     passphrase=Secret("p"),
 )
-TAGS = [1, 11, 18, 37, 38, 40, 41, 44, 54, 55, 59, 60, 99, 126, 152, 847]
-WORDS = ["main", "a", "A", "1", "2", "3", "4", "6", "L", "M", "BTC-USD", "0.5", "60000", "20261124-00:00:00"]
+TAGS = [1, 11, 18, 21, 37, 38, 40, 41, 44, 54, 55, 59, 60, 99, 117, 126, 131, 152, 168, 210, 211, 836, 847, 849]
+TAGS += [8007, 8090, 8998, 8999]
+WORDS = [
+    "main",
+    "a",
+    "A",
+    "1",
+    "2",
+    "3",
+    "4",
+    "6",
+    "L",
+    "M",
+    "T",
+    "SL",
+    "P",
+    "BTC-USD",
+    "0.5",
+    "60000",
+    "20261124-00:00:00",
+]
 VALUES = st.sampled_from(WORDS).map(str.encode) | st.binary(min_size=1, max_size=12).map(
     lambda raw: raw.replace(b"\x01", b".")
 )
 LONG = st.sampled_from([b"9" * 5000, b"x" * 20000, b"\xff" * 9000, b"0." + b"0" * 30 + b"1"])
 FIELDS = st.lists(st.tuples(st.sampled_from(TAGS), VALUES | LONG), max_size=14)
-PLAUSIBLE = st.fixed_dictionaries(
-    {11: VALUES, 38: VALUES, 44: VALUES, 59: st.sampled_from([b"1", b"3", b"4", b"6"])}
-).map(lambda some: [(1, b"main"), (40, b"2"), (54, b"1"), (55, b"BTC-USD"), (847, b"L"), *some.items()])
+LIMIT = [(40, b"2"), (59, b"1"), (847, b"L")]
+TWAP = [(40, b"2"), (59, b"6"), (168, b"20261123-15:00:00"), (126, b"20261123-15:00:30"), (847, b"T")]
+PARTICIPATION = [(40, b"2"), (59, b"6"), (168, b"20261123-15:00:10"), (849, b"0.1"), (847, b"V")]
+STOP = [(40, b"2"), (59, b"1"), (99, b"60010"), (847, b"SL")]
+PEG = [(40, b"P"), (59, b"1"), (836, b"1"), (211, b"1"), (847, b"P")]
+QUOTE = [(40, b"2"), (59, b"4"), (131, b"q")]
+AMOUNT = st.sampled_from([b"0.5", b"1", b"60000", b"60100", b"0.00000001"]) | VALUES
+PLAUSIBLE = st.tuples(
+    st.sampled_from([LIMIT, TWAP, PARTICIPATION, STOP, PEG, QUOTE]),
+    st.fixed_dictionaries({11: VALUES, 38: AMOUNT, 44: AMOUNT}),
+).map(lambda some: [(1, b"main"), (54, b"1"), (55, b"BTC-USD"), *some[0], *some[1].items()])
 
 
 @settings(deadline=None)
