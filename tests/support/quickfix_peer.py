@@ -29,7 +29,7 @@ def tell(**words: Any) -> None:
 
 def fields(message: fix.Message) -> list[list[Any]]:
     pairs = (part.partition("=") for part in message.toString().split("\x01") if part)
-    return [[int(tag), value] for tag, _, value in pairs]
+    return [[int(tag), value] for tag, _, value in pairs if tag.isdigit()]
 
 
 def signature(sent: dict[int, str], key: dict[str, str]) -> str:
