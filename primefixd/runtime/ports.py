@@ -21,6 +21,28 @@ CONNECT_S = 10.0  # for TCP and TLS together; past it the attempt counts as fail
 
 OpenStream = Callable[[VenueSettings], Awaitable[trio.abc.Stream]]
 
+_FETCH = "if it is the venue's, compare and keep it with `primefixd fetch-certificate` and set venue.ca_file"
+_OTHER_NAME = "is for another name ({}); check venue.host, or set venue.server_name to the name that it has"
+_UNKNOWN = "is signed by an authority that is not trusted here ({}); check venue.ca_file, and who stands in between"
+_CERTIFICATES = {  # by OpenSSL's X509_V_ERR numbers
+    9: "is not valid yet; check the clock of this machine",
+    10: "has expired; see that it is renewed, fetch it anew if venue.ca_file holds it, and check this machine's clock",
+    18: f"is signed by itself and not in venue.ca_file; {_FETCH}",
+    19: _UNKNOWN,
+    20: _UNKNOWN,
+    21: _UNKNOWN,
+    62: _OTHER_NAME,
+    64: _OTHER_NAME,
+}
+_OLD_TLS = "the server does not offer TLS 1.2 or newer, as the venue does; check venue.host and what stands in between"
+_NO_TLS = "the server does not speak TLS; check venue.port, or set venue.tls to false if a stunnel listens there"
+_HANDSHAKES = {  # by OpenSSL's reasons
+    "TLSV1_ALERT_PROTOCOL_VERSION": _OLD_TLS,
+    "UNSUPPORTED_PROTOCOL": _OLD_TLS,
+    "WRONG_VERSION_NUMBER": _NO_TLS,
+    "RECORD_LAYER_FAILURE": _NO_TLS,
+}
+
 
 @frozen
 class Ports:
@@ -103,8 +125,11 @@ def connect_error_in_words(error: BaseException) -> str:
         cause = cause.exceptions[0]
     match cause:
         case ssl.SSLCertVerificationError():
-            what = f"the server's certificate was not accepted ({cause.verify_message})"
-            return f"{what}; check venue.ca_file and venue.host"
+            otherwise = "was not accepted ({}); check venue.ca_file and venue.host"
+            words = _CERTIFICATES.get(cause.verify_code, otherwise).format(cause.verify_message.rstrip("."))
+            return f"the server's certificate {words}"
+        case ssl.SSLError() if cause.reason in _HANDSHAKES:
+            return _HANDSHAKES[cause.reason]
         case ssl.SSLError():
             said = (cause.reason or "handshake failed").replace("_", " ").lower()
             return f"TLS failed ({said}); check that the port speaks TLS 1.2 or newer"

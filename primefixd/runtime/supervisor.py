@@ -4,8 +4,6 @@ A refused Logon is retried no faster than every 30 s and said in words; everythi
 full jitter. A bug inside a link is logged and treated like a lost connection: the other sessions go on.
 """
 
-import os
-import ssl
 from collections.abc import Callable
 from datetime import datetime
 from typing import Protocol
@@ -21,7 +19,7 @@ from primefixd.fix.events import Ended, EndReason
 from primefixd.fix.session import Resend, Role, Session, SessionSettings
 from primefixd.prime.venue import TARGET_COMP_ID
 from primefixd.runtime.link import Line, Link, Owner
-from primefixd.runtime.ports import Ports
+from primefixd.runtime.ports import Ports, connect_error_in_words
 from primefixd.runtime.settings import SessionRole, VenueSettings
 from primefixd.runtime.views import SessionState, SessionView
 
@@ -185,7 +183,7 @@ class Supervisor:
         except trio.TooSlowError:
             return Attempt(f"{where} did not answer in time; check the network and the address", False, 0.0)
         except (OSError, trio.BrokenResourceError) as error:
-            return Attempt(f"cannot connect to {where}: {_in_words(error)}", False, 0.0)
+            return Attempt(f"cannot connect to {where}: {connect_error_in_words(error)}", False, 0.0)
         if self._stopping:
             await trio.aclose_forcefully(stream)
             return Attempt("stopped", False, 0.0)
@@ -229,15 +227,3 @@ class Supervisor:
 
 def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
-
-
-def _in_words(error: BaseException) -> str:
-    """What went wrong underneath: trio wraps the TLS library's own words, and several addresses into a group."""
-    cause = error.__cause__ or error
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return f"the server's certificate was not accepted ({cause.verify_message}); check venue.ca_file and venue.host"
-    if isinstance(cause, OSError) and cause.errno is not None:
-        return os.strerror(cause.errno)
-    return f"{cause}" or type(cause).__name__
