@@ -15,6 +15,7 @@ from primefixd.fix import tags
 from primefixd.fix.codec import Decoder
 from primefixd.fix.codec import encode as wire
 from primefixd.fix.message import Field, Message
+from primefixd.fix.outbound import Stamp
 from primefixd.orders.model import (
     Order,
     OrderType,
@@ -26,7 +27,9 @@ from primefixd.orders.model import (
     Terms,
     TimeInForce,
 )
+from primefixd.prime.logon import Credentials, logon_body
 from primefixd.prime.requests import encode, encode_quote
+from primefixd.secret import Secret
 
 NOW = Moment(5.0, datetime(2026, 11, 23, 21, 54, 10, 123999, UTC))
 LIMIT = Terms(
@@ -181,6 +184,13 @@ def test_a_replace_carries_the_new_terms_and_both_ids(old: Terms, new: Terms, bo
     )
 
 
+@pytest.mark.parametrize("kind", [RequestKind.REPLACE, RequestKind.CANCEL, RequestKind.STATUS])
+def test_rule_19_a_replaced_order_goes_by_the_last_id_that_the_venue_took(kind: RequestKind) -> None:
+    later = request(kind, LIMIT, LIMIT, client_order_id="mine-2", original_client_order_id="mine-1")
+    named = dict(encode(later, "p", NOW)[1])
+    assert named[tags.CL_ORD_ID if kind is RequestKind.STATUS else tags.ORIG_CL_ORD_ID] == "mine-2"
+
+
 def test_a_replace_moves_the_end_and_the_shown_size() -> None:
     new = evolve(LIMIT, time_in_force=GTD, expiry_time=END, display_base_size=Decimal("0.00001"))
     assert text(request(RequestKind.REPLACE, LIMIT, new)).endswith(
@@ -219,9 +229,23 @@ EVERYTHING = evolve(
     offset=Decimal(5),
     wig_level=Decimal(90000),
 )
-KINDS = [
+CREDENTIALS = Credentials(
+    portfolio_id="portfolio-ü",
+    service_account_id="service",
+    api_key=Secret("key"),
+    api_secret=Secret("secret"),
+    passphrase=Secret("pass phrase"),
+)
+KINDS: list[tuple[str, tuple[Field, ...]]] = [
     *(encode(request(kind, EVERYTHING, EVERYTHING), "portfolio-ü", NOW) for kind in RequestKind if kind != "quote"),
     encode_quote(ASK, "portfolio-ü", NOW),
+    ("A", ((98, "0"), (108, "30"), (141, "Y"), *logon_body(CREDENTIALS, Stamp(1, "20261123-21:54:10.123"), True))),
+    ("0", ()),
+    ("1", ((112, "are you there?"),)),
+    ("2", ((7, "3"), (16, "0"))),
+    ("3", ((45, "9"), (371, "44"), (372, "8"), (373, "5"), (58, "wrong"))),
+    ("4", ((123, "Y"), (36, "12"))),
+    ("5", ((58, "good bye"),)),
 ]
 
 
