@@ -9,6 +9,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from primefixd.sandbox.faults import Drop
 from primefixd.sandbox.market import Market
 
 MakeVenue = Callable[..., Any]
@@ -309,3 +310,53 @@ async def test_order_expires_in_time_on_a_venue_that_was_idle(autojump_clock: Mo
     began = trio.current_time()
     assert await client.told(150, 39) == ["150=C|39=C"]
     assert trio.current_time() - began < 5.5
+
+
+async def test_replace_is_carried_out_by_the_clock_and_told_like_any_report(
+    autojump_clock: MockClock, venue: MakeVenue
+) -> None:
+    made = venue()
+    client, other = await made.client("main-1").logon(), await made.client("main-2").logon()
+    copy = await made.client("main-3").logon("Y")
+    await client.say(LIMIT.format(id="a"))
+    await client.told(39, count=2)
+    [order] = made.gateway.exchange.book
+    edit = f"35=G|11=b|41=a|37={order.order_id}|38=2|40=2|44=59001|54=1|55=BTC-USD|21=1|60=20261123-15:00:00"
+    await other.say(edit)
+    assert await client.told(150, 11, 41, count=2) == ["150=E|11=b|41=a", "150=5|11=b|41=a"]
+    assert await other.told(150, 11, 41, count=2) == ["150=E|11=b|41=a", "150=5|11=b|41=a"]
+    assert await copy.told(150, 11, count=4) == ["150=A|11=a", "150=0|11=a", "150=E|11=b", "150=5|11=b"]
+
+
+async def test_late_refusal_of_a_replace_goes_to_who_asked_and_is_lost_when_that_is_gone(
+    autojump_clock: MockClock, venue: MakeVenue
+) -> None:
+    made = venue()
+    client, other = await made.client("main-1").logon(), await made.client("main-2").logon()
+    for number, name in enumerate("ab"):
+        await client.say(LIMIT.format(id=name))
+        await client.told(39, count=2)
+        order = made.gateway.exchange.book.named(name)
+        assert order is not None
+        edit = f"|41={name}|37={order.order_id}|38=2|40=2|44=59001|54=1|55=BTC-USD|21=1|60=20261123-15:00:00"
+        await other.say(f"35=G|11=new{name}" + edit)
+        assert await other.told(150) == ["150=E"]
+        await client.say(f"35=F|11=c{number}|41={name}|37={order.order_id}")
+        assert await client.told(150, count=3) == ["150=E", "150=6", "150=4"]
+        if name == "a":
+            assert await other.told(35, 11, 39, 434, 102) == ["35=9|11=newa|39=4|434=2|102=0"]
+        else:
+            made.gateway.drop(["main-2"], Drop.RESET)
+        assert await client.silent()
+        assert made.gateway.tallies["main-2"].rejected["replace_too_late"] == number + 1
+
+
+async def test_slices_and_stops_are_driven_by_the_clock(autojump_clock: MockClock, venue: MakeVenue) -> None:
+    made = venue()
+    client = await made.client().logon()
+    start = made.clock().later(5).utc
+    times = f"168={start:%Y%m%d-%H:%M:%S}|126={made.clock().later(15).utc:%Y%m%d-%H:%M:%S}"
+    await client.say(f"35=D|1=main|11=t|38=1|40=2|44=61000|54=1|55=BTC-USD|59=6|{times}|847=T")
+    heard = await client.told(150, 14, count=12)
+    assert heard[:2] == ["150=A|14=0", "150=0|14=0"] and heard[-1] == "150=1|14=1"
+    assert made.gateway.exchange.book.busy is False
