@@ -15,6 +15,7 @@ from primefixd.control.render import (
     Info,
     Nothing,
     Portfolios,
+    Replaced,
     Requested,
     Result,
     Sessions,
@@ -24,7 +25,7 @@ from primefixd.control.render import (
     unknown_cursor,
 )
 from primefixd.control.settings import ClientSettings, Right
-from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order
+from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order, QuoteRequest
 from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
 from primefixd.runtime.desk import Desk
 from primefixd.runtime.feed import EVENTS_WAITING_MAX, Subscription
@@ -110,6 +111,31 @@ async def _submit(caller: Caller, call: Call, params: messages.SubmitOrder) -> A
     if isinstance(portfolio, Failure):
         return portfolio
     return _told(call, await portfolio.submit(params.submission, caller.client.name))
+
+
+async def _replace(caller: Caller, call: Call, params: messages.ReplaceOrder) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    told = await portfolio.replace(params.replacement, caller.client.name)
+    return refused(call.id, told) if isinstance(told, Refused) else Replaced(told)
+
+
+async def _quote(caller: Caller, call: Call, params: messages.RequestQuote) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    wanted = QuoteRequest(
+        quote_request_id=params.quote_request_id or "",
+        product_id=params.product_id,
+        side=params.side,
+        base_quantity=params.base_quantity,
+        quote_value=params.quote_value,
+        limit_price=params.limit_price,
+        auction_ms=params.auction_ms,
+    )
+    told = await portfolio.quote(wanted, caller.client.name)
+    return refused(call.id, told) if isinstance(told, Refused) else told
 
 
 async def _cancel(caller: Caller, call: Call, params: messages.CancelOrder) -> Answer:
@@ -247,6 +273,8 @@ class Method:
 
 METHODS: Mapping[str, Method] = {
     "order.submit": Method(Right.TRADE, _submit),
+    "order.replace": Method(Right.TRADE, _replace),
+    "quote.request": Method(Right.TRADE, _quote),
     "order.cancel": Method(Right.TRADE, _cancel),
     "order.cancel_all": Method(Right.TRADE, _cancel_all),
     "order.get": Method(Right.READ, _get),

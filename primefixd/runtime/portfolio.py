@@ -10,7 +10,7 @@ from itertools import islice
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.calendar import Schedule, window_after
@@ -194,10 +194,12 @@ class Portfolio:
         return Submitted(order=told.order, cursor=cursor, duplicate=told.duplicate, warnings=warnings)
 
     async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
-        """Ask the venue for a quote; it comes as an event."""
+        """Ask the venue for a quote; it comes as an event. An empty quote_request_id is made here."""
         if self._stopping:
             return _stopping()
-        refused = self._quotes.ask(request, client, self._clock())
+        now = self._clock()
+        request = evolve(request, quote_request_id=request.quote_request_id or self._shared.ports.new_id(now))
+        refused = self._quotes.ask(request, client, now)
         if refused is not None:
             return refused
         self._moved.set()

@@ -218,6 +218,8 @@ def test_every_method_that_is_parsed_is_served_and_the_other_way_round():
 )  # fmt: skip
 async def test_rights_by_method(plane, autojump_clock, name, may):
     params = {"order.submit": ORDER, "order.cancel": {"client_order_id": "x"}, "order.get": {"client_order_id": "x"}}
+    params["order.replace"] = {"client_order_id": "x", "limit_price": "1"}
+    params["quote.request"] = {"product_id": "BTC-USD", "side": "BUY", "base_quantity": "1", "limit_price": "1"}
     async with plane.connect(name) as who:
         for method in messages.METHODS:
             try:
