@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.support.world import LIMIT, World, configuration, free_port, until, u
 PRICE = "50000"
 TERMS = LIMIT | {"limit_price": PRICE}
 PROXY = Path(__file__).parents[1] / "support" / "byte_proxy.py"
+COPIED = (1, 38, 40, 44, 54, 55, 59, 99, 126, 152, 168, 210)  # from the order into its reports
 Say = list[tuple[str, list[Any]]]
 
 
@@ -36,7 +38,7 @@ class Floor:
         self.answers_status = True
 
     def hear(self, message: Heard) -> Say:
-        acts = {"D": self._new, "F": self._cancel, "H": self._status}
+        acts = {"D": self._new, "F": self._cancel, "G": self._replace, "H": self._status, "R": self._quote}
         act = acts.get(message[35])
         return [(message.session, answer) for answer in act(message)] if act else []
 
@@ -60,6 +62,25 @@ class Floor:
             return [self.execution(key, "0.01"), [[35, "9"], *refusal]]
         return [self.report(key, "6", "6", more=named), self.report(key, "4", "4", more=named)]
 
+    def _replace(self, message: Heard) -> list[list[Any]]:
+        old, new = message[41], message[11]
+        named = [[37, message[37]], [41, old]]
+        if old.startswith("stays"):
+            return [[[35, "9"], [11, new], *named, [39, "0"], [434, "2"], [102, "99"], [58, "as it is"]]]
+        order = self.orders[old]
+        fields = dict(order.fields) | {tag: value for tag, value in message.fields if tag in (11, 38, 44, 99, 126, 210)}
+        self.orders[new], self.filled[new] = Heard(order.session, list(fields.items())), self.filled[old]
+        return [self.report(new, "E", "E", more=named), self.report(new, "5", "0", more=named)]
+
+    def _quote(self, message: Heard) -> list[list[Any]]:
+        asked = [[131, message[131]], [1, message[1]], [55, message[55]]]
+        if message[55] != "BTC-USD":
+            return [[[35, "b"], *asked, [297, "5"], [300, "1"], [58, "no such product"]]]
+        until = f"{datetime.now(UTC) + timedelta(seconds=20):%Y%m%d-%H:%M:%S}"
+        return [
+            [[35, "S"], *asked, [117, f"for {message[131]}"], [133, PRICE], [135, message[38]], [40, "2"], [62, until]]
+        ]
+
     def _status(self, message: Heard) -> list[list[Any]]:
         key = message[11]
         self.asked.append(key)
@@ -79,9 +100,10 @@ class Floor:
 
     def report(self, key: str, kind: str, status: str, more: list[Any] | None = None) -> list[Any]:
         order, filled = self.orders[key], self.filled[key]
-        leaves = Decimal(order[38]) - filled if status not in ("4", "8") else Decimal(0)
+        size = Decimal(order.get(38) or "0.005")  # sized in quote: about that much
+        leaves = size - filled if status not in ("4", "8") else Decimal(0)
         body = {35: "8", 37: f"venue-{key}", 11: key, 17: f"exec-{next(self._ids)}", 20: "0", 150: kind, 39: status}
-        body |= {tag: order[tag] for tag in (1, 38, 40, 44, 54, 55, 59)}
+        body |= {tag: value for tag, value in order.fields if tag in COPIED}
         body |= {14: f"{filled}", 151: f"{leaves}", 6: PRICE if filled else "0", 32: "0"}
         return [[tag, value] for tag, value in (body | dict(more or [])).items()]
 
@@ -169,6 +191,43 @@ async def test_seven_sessions_log_on_signed_and_every_order_comes_to_its_end(tmp
             )
         await peer.until(lambda: {e.session for e in peer.of("0") if not e.get(112)} == set(peer.ups), "heartbeats")
         assert not peer.refusals() and not peer.downs and not peer.of("2")
+
+
+async def test_quickfix_understands_every_order_type(tmp_path: Path) -> None:
+    good, until_date = "GOOD_UNTIL_CANCELLED", {"time_in_force": "GOOD_UNTIL_DATE_TIME"}
+    soon = until_date | {"start_time": "2098-01-01T00:00:00Z", "expiry_time": "2099-01-01T00:00:00Z"}
+    peg = {"type": "PEG", "peg_offset_type": "PEG_OFFSET_TYPE_BPS", "offset": "-1.5", "wig_level": "50001"}
+    market = {"type": "MARKET", "time_in_force": "IMMEDIATE_OR_CANCEL", "limit_price": None}
+    by_value = market | {"base_quantity": None, "quote_value": "250.00", "is_buy_exact": True}
+    kinds = {
+        "post": {"post_only": True, "display_base_size": "0.001"},
+        "until": until_date | {"expiry_time": "2099-01-01T00:00:00.250Z"},
+        "market": market,
+        "exact": by_value,
+        "twap": soon | {"type": "TWAP"},
+        "vwap": soon | {"type": "VWAP", "expiry_time": None, "historical_pov": "0.25"},
+        "stop": {"type": "STOP_LIMIT", "stop_price": "49000", "time_in_force": good},
+        "peg": peg | {"time_in_force": good},
+    }
+    async with against_quickfix(tmp_path, sessions=2) as (peer, floor, desk, _):
+        for kind, more in kinds.items():
+            terms = {name: value for name, value in (TERMS | more).items() if value is not None}
+            await desk.submit(client_order_id=f"{kind}-1", **terms)
+        for kind in kinds:
+            await until(desk, f"{kind}-1", status="OPEN")
+        letters = {kind: (floor.orders[f"{kind}-1"][847], floor.orders[f"{kind}-1"][40]) for kind in kinds}
+        assert [letters[kind] for kind in kinds] == [
+            *[("L", "2")] * 2,
+            *[("M", "1")] * 2,
+            ("T", "2"),
+            ("V", "2"),
+            ("SL", "2"),
+            ("P", "P"),
+        ]
+        assert (floor.orders["exact-1"][152], floor.orders["exact-1"][8998]) == ("250.00", "Y")
+        assert (floor.orders["peg-1"][836], floor.orders["peg-1"][211]) == ("1", "-1.5")
+        assert floor.orders["vwap-1"][849] == "0.25" and floor.orders["post-1"][18] == "A"
+        assert not peer.refusals() and not peer.downs
 
 
 async def test_numbers_that_are_missing_are_asked_about_by_status_and_never_by_resend(tmp_path: Path) -> None:

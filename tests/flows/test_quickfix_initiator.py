@@ -5,7 +5,7 @@ QuickFIX holds every message against its own FIX 4.2 dictionary and against sess
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +46,8 @@ async def initiator(
         yield peer
 
 
-def now() -> str:
-    return datetime.now(UTC).strftime("%Y%m%d-%H:%M:%S.%f")[:-3]
+def now(later_s: float = 0) -> str:
+    return (datetime.now(UTC) + timedelta(seconds=later_s)).strftime("%Y%m%d-%H:%M:%S.%f")[:-3]
 
 
 def order(key: str, **more: str) -> list[Any]:
@@ -59,6 +59,12 @@ def order(key: str, **more: str) -> list[Any]:
 def cancel(key: str, of: Heard) -> list[Any]:
     named = [[37, of[37]], [41, of[11]], [54, of[54]], [55, of[55]], [60, now()]]
     return [[35, "F"], [1, "portfolio-0"], [11, key], [38, of[38]], *named]
+
+
+def replace(key: str, of: Heard, **more: str) -> list[Any]:
+    terms = {38: of[38], 44: of[44]} | {int(tag): value for tag, value in more.items()}
+    named = [[37, of[37]], [41, of[11]], [54, of[54]], [55, of[55]], [40, of[40]], [21, "1"], [60, now()]]
+    return [[35, "G"], [11, key], *named, *([tag, value] for tag, value in terms.items())]
 
 
 def status(of: Heard) -> list[Any]:
@@ -143,6 +149,74 @@ async def test_quickfix_cancels_and_asks_for_state(tmp_path: Path) -> None:
         await peer.send(ONE, cancel("cancel-2", resting))
         refused = await peer.until(lambda: peer.of("9"), "a refused cancel")
         assert (refused[0][11], refused[0][41], refused[0][434], refused[0][39]) == ("cancel-2", "rest", "1", "4")
+        assert not peer.refusals()
+
+
+async def test_quickfix_replaces_an_order_and_is_refused_what_the_venue_refuses(tmp_path: Path) -> None:
+    async with against_the_sandbox(tmp_path) as (peer, oracle, _):
+        await peer.send(ONE, order("first", **{"44": "1000"}))
+        resting = await report(peer, "first", "0")
+        await peer.send(ONE, replace("second", resting, **{"38": "0.02", "44": "1001"}))
+        await peer.until(lambda: [e for e in peer.of("8", ONE) if e[150] == "E"], "a pending replace")
+        replaced = await report(peer, "second", "5")
+        assert (replaced[41], replaced[37], replaced[38], replaced[44]) == ("first", resting[37], "0.02", "1001")
+        await peer.send(ONE, replace("third", resting))
+        refused = (await peer.until(lambda: peer.of("9"), "a refused replace"))[0]
+        assert (refused[11], refused[41], refused[434]) == ("third", "second", "2") and refused[58]
+        await oracle.call("venue.fill", client_order_id="second", quantity="0.02", price="1001")
+        filled = await report(peer, "second", "1")
+        assert (filled[14], filled[151]) == ("0.02", "0")
+        (at_venue,) = (await booked(oracle)).values()
+        assert (at_venue["order_id"], at_venue["status"], float(at_venue["filled"])) == (resting[37], "2", 0.02)
+        assert not peer.refusals()
+
+
+async def test_quickfix_trades_every_other_order_type(tmp_path: Path) -> None:
+    async with against_the_sandbox(tmp_path) as (peer, oracle, _):
+        over_time = {"59": "6", "168": now(), "126": now(2.5)}
+        orders = {
+            "twap": over_time | {"847": "T"},
+            "vwap": over_time | {"847": "V"},
+            "stop": {"847": "SL", "99": "70000", "44": "71000"},
+            "peg": {"847": "P", "40": "P", "44": "900000", "836": "0", "211": "0"},
+        }
+        for key, more in orders.items():
+            await peer.send(ONE, order(key, **more))
+            await report(peer, key, "0")
+        await oracle.call("venue.price", product_id="BTC-USD", price="70500")
+        for key in ("twap", "vwap", "stop"):
+            await peer.until(
+                lambda key=key: [e for e in peer.of("8", ONE) if e[11] == key and e[150] == "1" and e[151] == "0"],
+                f"heard all of {key}",
+            )
+        book = await booked(oracle)
+        for key in ("twap", "vwap", "stop"):
+            assert told(peer, key)[0] == pytest.approx(float(book[key]["filled"])) == pytest.approx(0.01)
+        assert sum(each[11] == "twap" and each[150] == "1" for each in peer.of("8")) == 10
+        assert told(peer, "peg")[0] == pytest.approx(float(book["peg"]["filled"]))
+        assert not peer.refusals()
+
+
+async def test_quickfix_asks_for_a_quote_and_takes_it_once(tmp_path: Path) -> None:
+    def ask(key: str, **more: str) -> list[Any]:
+        terms = {"55": "BTC-USD", "54": "1", "38": "0.01", "40": "2", "44": "90000", "59": "4", "8090": "5000"} | more
+        return [[35, "R"], [131, key], [1, "portfolio-0"], *([int(tag), value] for tag, value in terms.items())]
+
+    async with against_the_sandbox(tmp_path) as (peer, oracle, _):
+        await peer.send(ONE, ask("quote-1"))
+        quote = (await peer.until(lambda: peer.of("S", ONE), "a quote"))[0]
+        assert (quote[131], quote[55], quote[135]) == ("quote-1", "BTC-USD", "0.01") and quote[62] > now(3)
+        accept = {"847": "R", "40": "D", "59": "4", "44": quote[133], "117": quote[117]}
+        await peer.send(ONE, order("taken", **accept))
+        await peer.until(lambda: [e for e in peer.of("8") if e[150] == "1" and e[151] == "0"], "heard all of it")
+        assert told(peer, "taken") == pytest.approx((0.01, 0.01 * float(quote[133])))
+        await peer.send(ONE, order("again", **accept))
+        assert "quote" in (await report(peer, "again", "8"))[58]
+        await peer.send(ONE, ask("quote-2", **{"55": "NONE-USD"}))
+        refused = (await peer.until(lambda: peer.of("b", ONE), "a refused request"))[0]
+        assert (refused[131], refused[297], refused[300]) == ("quote-2", "5", "1")
+        book = await booked(oracle)
+        assert (book["taken"]["status"], book["again"]["status"]) == ("2", "8")
         assert not peer.refusals()
 
 

@@ -36,10 +36,12 @@ FIELDS = {
 MEMBERS = {
     "A": ("Account", "Password"),
     "D": ("PegOffsetType", "TargetStrategy", "ParticipationRate"),
-    "8": ("TargetStrategy",),
+    "R": ("Account", "Symbol", "Side", "OrderQty", "CashOrderQty", "OrdType", "Price", "TimeInForce"),
+    "S": ("Account",),
+    "b": ("Account", "Symbol"),
 }
 GROUPS = {"NoMiscFees": ("MiscFeeAmt", "MiscFeeCurr", "MiscFeeType"), "NoAllocs": ("AllocAccount", "AllocShares")}
-VALUES = {139: ("12", "14"), 150: ("I",), 102: ("99",), 103: ("99",)}
+VALUES = {139: ("12", "14"), 150: ("I",), 102: ("99",), 103: ("99",), 300: ("99",)}
 
 
 def needed() -> None:
@@ -60,14 +62,20 @@ def write_dictionary(file: Path) -> None:
         if each.attrib["number"] == "139":
             each.set("type", "STRING")  # two digits now
     for message in messages:
-        for name in MEMBERS.get(message.attrib["msgtype"], ()):
-            ElementTree.SubElement(message, "field", name=name, required="N")
-        if message.attrib["msgtype"] == "8":
-            for name, members in GROUPS.items():
-                group = ElementTree.SubElement(message, "group", name=name, required="N")
-                for member in members:
-                    ElementTree.SubElement(group, "field", name=member, required="N")
+        _add_members(message)
     tree.write(file)
+
+
+def _add_members(message: ElementTree.Element) -> None:
+    msg_type = message.attrib["msgtype"]
+    if msg_type == "R":  # flat at the venue, a group in FIX 4.2
+        message[:] = [member for member in message if member.tag == "field"]
+    for name in MEMBERS.get(msg_type, ()):
+        ElementTree.SubElement(message, "field", name=name, required="N")
+    for name, members in GROUPS.items() if msg_type == "8" else ():
+        group = ElementTree.SubElement(message, "group", name=name, required="N")
+        for member in members:
+            ElementTree.SubElement(group, "field", name=member, required="N")
 
 
 def write_settings(folder: Path, role: str, clients: list[str], port: int, **more: Any) -> None:
