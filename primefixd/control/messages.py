@@ -17,7 +17,6 @@ from primefixd.orders.model import (
     CLIENT_ORDER_ID_MAX_CHARS,
     OrderType,
     PegOffsetType,
-    QuoteRequest,
     Replacement,
     Side,
     Submission,
@@ -189,7 +188,7 @@ class _OrderReplace:
 
 @frozen(kw_only=True)
 class RequestQuote:
-    """`quote.request`: a QuoteRequest whose id may still have to be made, and exactly one size."""
+    """`quote.request`: the id is made when it is None; exactly one size is given."""
 
     portfolio: Word | None = None
     quote_request_id: ClientOrderId | None = None
@@ -203,11 +202,6 @@ class RequestQuote:
     def __attrs_post_init__(self) -> None:
         if (self.base_quantity is None) == (self.quote_value is None):
             raise Invalid([Problem(("base_quantity",), "or quote_value must be given, and not both")])
-
-    def request(self, made_id: str) -> QuoteRequest:
-        """What to ask the venue, under the client's own id, or under `made_id` if it gave none."""
-        wanted = {name: getattr(self, name) for name in _names(QuoteRequest)}
-        return QuoteRequest(**wanted | {"quote_request_id": self.quote_request_id or made_id})
 
 
 @frozen(kw_only=True)

@@ -32,7 +32,6 @@ from primefixd.control.messages import (
 from primefixd.orders.model import (
     OrderType,
     PegOffsetType,
-    QuoteRequest,
     Replacement,
     Side,
     Submission,
@@ -211,15 +210,21 @@ def test_a_deadline_in_place_of_ttl() -> None:
         ),
         (
             "quote.request",
-            QUOTE | {"portfolio": "main", "auction_ms": 30_000},
+            QUOTE | {"portfolio": "main", "auction_ms": 30_000, "quote_request_id": "r-1"},
             RequestQuote(
                 portfolio="main",
+                quote_request_id="r-1",
                 product_id="BTC-USD",
                 side=Side.SELL,
                 base_quantity=Decimal("2.5"),
                 limit_price=Decimal(49000),
                 auction_ms=30_000,
             ),
+        ),
+        (
+            "quote.request",
+            QUOTE | {"base_quantity": None, "quote_value": "5"},
+            RequestQuote(product_id="BTC-USD", side=Side.SELL, quote_value=Decimal(5), limit_price=Decimal(49000)),
         ),
         ("order.cancel_all", {"product_id": "BTC-USD", "side": "BUY"}, CancelAll(product_id="BTC-USD", side=Side.BUY)),
         ("order.list", None, ListOrders(open=True, limit=100)),
@@ -238,18 +243,6 @@ def test_a_deadline_in_place_of_ttl() -> None:
 )
 def test_the_other_methods(method: str, given_: object, made: object) -> None:
     assert params(method, given_) == made
-
-
-@pytest.mark.parametrize("own, used", [(None, "made"), ("r-1", "r-1")])
-def test_a_request_for_a_quote_goes_by_the_clients_id_or_by_a_made_one(own: str | None, used: str) -> None:
-    asked = params("quote.request", QUOTE | {"quote_request_id": own}).request("made")
-    assert asked == QuoteRequest(
-        quote_request_id=used,
-        product_id="BTC-USD",
-        side=Side.SELL,
-        base_quantity=Decimal("2.5"),
-        limit_price=Decimal(49000),
-    )
 
 
 @pytest.mark.parametrize("id_", [0, -5, 2**62, "", "abc", "ü"])
