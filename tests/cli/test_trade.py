@@ -5,6 +5,8 @@ import select
 import subprocess
 import time
 
+import pytest
+
 from tests.cli.conftest import first_line, start, stop
 
 MARKET = ("--portfolio", "alpha", "--product-id", "BTC-USD", "--side", "buy", "--type", "MARKET")
@@ -64,8 +66,9 @@ def test_a_rejection_of_the_venue_ends_with_1_and_says_why(rig):
     assert ": unknown_symbol; " in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_refusal_of_the_daemon_names_the_option(rig):
-    done = rig.run("submit", *MARKET, "--base-quantity", "-1")
+@pytest.mark.parametrize("size", ["-1", "0"])
+def test_a_refusal_of_the_daemon_names_the_option(rig, size):
+    done = rig.run("submit", *MARKET, "--base-quantity", size)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("--base-quantity must be ")
     assert "nothing was sent to the venue" in done.stderr

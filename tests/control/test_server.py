@@ -130,13 +130,16 @@ async def test_a_refusal_of_the_portfolio_has_its_code_and_says_that_nothing_was
     ("change", "field"),
     [({"limt_price": "1"}, "params.limt_price"), ({"limit_price": 1.5}, "params.limit_price"),
      ({"base_quantity": "-1"}, "params.base_quantity"), ({"side": "buy"}, "params.side"),
-     ({"base_quantity": None}, "params.base_quantity"), ({"type": 1}, "params.type")],
+     ({"base_quantity": None}, "params.base_quantity"), ({"type": 1}, "params.type"),
+     ({"base_quantity": "0"}, "params.base_quantity"), ({"quote_value": "5"}, "params.base_quantity"),
+     ({"session": "none"}, "params.session")],
 )  # fmt: skip
 async def test_bad_terms_name_their_field_and_nothing_reaches_the_venue(plane, autojump_clock, change, field):
     async with plane.socket("trader") as connection:
         reply = await Bare(connection).ask(request("order.submit", 7, **{**ORDER, **change}))
         assert (reply["id"], reply["error"]["code"], reply["error"]["data"]["field"]) == (7, -32602, field)
         assert reply["error"]["data"]["sent"] == "no"
+        assert reply["error"]["message"] == f"{field} {reply['error']['data']['what']}"
         await settle()
         assert plane.arrived() == []
 
