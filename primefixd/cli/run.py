@@ -9,7 +9,7 @@ import click
 import trio
 
 from primefixd import daemon, logs
-from primefixd.cli.output import Exit, Failure, say, say_json, warn
+from primefixd.cli.output import Exit, Failure, innermost, say, say_json, warn
 from primefixd.config import ConfigError, Loaded, Settings, load
 from primefixd.runtime.ports import system_ports
 from primefixd.secret import Secret
@@ -96,9 +96,7 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
 
 def starting_failure(error: BaseException, remedy: str) -> BaseException:
     """A port or file that cannot be had, as a Failure that says what to do; whatever else, as it is."""
-    first = error
-    while isinstance(first, BaseExceptionGroup) and len(first.exceptions) == 1:
-        first = first.exceptions[0]
+    first = innermost(error)
     if not isinstance(first, OSError) or (first.filename is None and first.errno not in _CANNOT_LISTEN):
         return error
     what = f"cannot use {first.filename}" if first.filename is not None else "cannot listen"
