@@ -9,9 +9,9 @@ import click
 from primefixd.cli.connection import Daemon, ask, daemon_options
 from primefixd.cli.output import Exit, Failure, moment, plain, say, say_json, say_pairs, say_table, span
 from primefixd.client import JSON, Client, ConnectionLost, EventsLost, Refused
+from primefixd.runtime.supervisor import CLOCK_REFUSE_S
 
 PAGE_MAX = 1000  # orders in one page of the daemon's list
-CLOCK_ALARM_MS = 4_000.0  # from this offset the daemon refuses new orders (order-rules.md 10)
 
 portfolio_option = click.option("--portfolio", help="The portfolio's name; needed where the token reaches several.")
 
@@ -69,7 +69,7 @@ def troubles(sessions: Sequence[JSON], now: datetime | None) -> Iterator[str]:
         more = f" and {len(group) - 1} more are" if len(group) > 1 else " is"
         yield f"{group[0]['name']}{more} {state}: {error}{_next_attempt(group, now)}"
     off_ms = max((abs(session["clock_offset_ms"] or 0.0) for session in sessions), default=0.0)
-    if off_ms >= CLOCK_ALARM_MS:
+    if off_ms >= CLOCK_REFUSE_S * 1000:
         yield f"this machine's clock is {off_ms / 1000:.1f} s off the venue's: new orders are refused until it is right"
 
 

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import click
 import trio
+from attrs import asdict
 
 from primefixd import daemon, logs
-from primefixd.cli.output import Exit, Failure, innermost, say, say_json, warn
+from primefixd.cli.output import Exit, Failure, innermost, say, say_json, say_pairs, warn
+from primefixd.cli.probe import Seen, probe
 from primefixd.config import ConfigError, Loaded, Settings, load
 from primefixd.runtime.ports import system_ports
+from primefixd.runtime.supervisor import CLOCK_REFUSE_S
 from primefixd.secret import Secret
 
 _CANNOT_LISTEN = frozenset({EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPERM})
@@ -47,11 +50,13 @@ def run(file: Path, credentials: Path | None) -> None:
 @click.command(epilog="Example: primefixd check --config primefixd.yaml --credentials keys")
 @config_option
 @credentials_option
+@click.option("--connect", is_flag=True, help="Also connect to the venue; show its certificate and clock.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for programs.")
-def check(file: Path, credentials: Path | None, as_json: bool) -> None:
+def check(file: Path, credentials: Path | None, connect: bool, as_json: bool) -> None:
     """Check a configuration: report every mistake with its line, open no port.
 
-    Everything that `run` would read is read, secrets included; their values are never shown.
+    Everything that `run` would read is read, secrets included; their values are never shown. With --connect nobody is
+    logged on: the venue is asked for its clock by a Logon without credentials, which it refuses.
     """
     try:
         loaded = load(file, credentials, os.environ)
@@ -61,11 +66,25 @@ def check(file: Path, credentials: Path | None, as_json: bool) -> None:
         raise Failure(*error.problems, code=Exit.CONFIG) from None
     counts = _counts(loaded.settings)
     warn(*(f"{warning} (warning)" for warning in loaded.warnings))
+    if not as_json:
+        words = (f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())
+        say(f"configuration is valid: {', '.join(words)}")
+    seen = _seen(loaded.settings) if connect else None
     if as_json:
-        say_json({"valid": True, "problems": [], "warnings": loaded.warnings} | counts)
-        return
-    words = (f"{count} {name if count != 1 else name.removesuffix('s')}" for name, count in counts.items())
-    say(f"configuration is valid: {', '.join(words)}")
+        venue = {} if seen is None else {"venue": asdict(seen)}
+        say_json({"valid": True, "problems": [], "warnings": loaded.warnings} | counts | venue)
+    elif seen is not None:
+        say_pairs(asdict(seen).items())
+
+
+def _seen(settings: Settings) -> Seen:
+    """What the venue shows, with a warning if it is not good enough to trade."""
+    seen = trio.run(probe, settings.venue, settings.portfolios[0].sessions[0].service_account_id, system_ports())
+    if seen.clock_offset_ms is None:
+        warn("the venue ended the connection without a word, so its clock is not known (warning)")
+    elif abs(seen.clock_offset_ms) >= CLOCK_REFUSE_S * 1000:
+        warn("this machine's clock is off: new orders will be refused until it is right (warning)")
+    return seen
 
 
 def _counts(settings: Settings) -> dict[str, int]:

@@ -185,7 +185,7 @@ class Supervisor:
         except trio.TooSlowError:
             return Attempt(f"{where} did not answer in time; check the network and the address", False, 0.0)
         except (OSError, trio.BrokenResourceError) as error:
-            return Attempt(f"cannot connect to {where}: {_in_words(error)}", False, 0.0)
+            return Attempt(f"cannot connect to {where}: {in_words(error)}", False, 0.0)
         if self._stopping:
             await trio.aclose_forcefully(stream)
             return Attempt("stopped", False, 0.0)
@@ -231,7 +231,7 @@ def _ms(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 1)
 
 
-def _in_words(error: BaseException) -> str:
+def in_words(error: BaseException) -> str:
     """What went wrong underneath: trio wraps the TLS library's own words, and several addresses into a group."""
     cause = error.__cause__ or error
     while isinstance(cause, BaseExceptionGroup):
