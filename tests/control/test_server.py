@@ -12,6 +12,7 @@ from primefixd.clock import Moment
 from primefixd.control import messages, methods
 from primefixd.control.server import OUTGOING_MAX, admitted
 from primefixd.control.settings import ClientSettings, Right
+from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS
 from primefixd.orders.records import OrderUpdated
 from primefixd.runtime.feed import EVENTS_WAITING_MAX
 from primefixd.runtime.portfolio import Portfolio
@@ -289,8 +290,21 @@ async def test_orders_of_several_portfolios_are_listed_page_by_page(plane, autoj
             if after is None:
                 break
         assert seen == keys
-        wrong = await refusal(everything.orders(after="nowhere/1"))
-        assert (wrong.code, wrong.data["field"]) == (-32602, "params.after")
+        for asked in (everything.orders(after="nowhere/1"), everything.orders(after="main/unheard-of")):
+            wrong = await refusal(asked)
+            assert (wrong.code, wrong.data["field"]) == (-32602, "params.after")
+        alone = await refusal(everything.orders(portfolio="main", after="unheard-of"))
+        assert (alone.code, alone.data["field"]) == (-32602, "params.after")
+
+
+async def test_ids_of_any_length_can_be_paged_by(plane, autojump_clock):
+    async with plane.connect("everything") as everything:
+        longest = "x" * CLIENT_ORDER_ID_MAX_CHARS
+        for portfolio in ("main", "second"):
+            await everything.submit(**ORDER, client_order_id=longest, portfolio=portfolio)
+        first = await everything.orders(limit=1)
+        rest = await everything.orders(after=first["next"])
+        assert [order["portfolio"] for order in rest["orders"]] == ["second"] and rest["next"] is None
 
 
 # Who may connect
