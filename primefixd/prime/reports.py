@@ -46,6 +46,7 @@ _PLAIN_CANCEL_REASONS = frozenset({"too_late", "unknown_order", "already_pending
 _REJECTED, _TO_REPLACE, _BUSINESS_OTHER = "8", "2", "0"  # ExecType, CxlRejResponseTo, BusinessRejectReason
 _FEE_TAGS = (tags.MISC_FEE_CURR, tags.MISC_FEE_TYPE)
 _NO_ORDER_ID = "NONE"  # FIX 4.2, Order Cancel Reject: OrderID of an order that the sender does not know
+ORDER_ID_MAX_CHARS = 256  # the venue's are UUIDs; a longer one is as good as none, since it could not be sent back
 _T = TypeVar("_T")
 
 
@@ -215,8 +216,9 @@ def _nameless(message: Message) -> Unreadable:
 
 
 def _order_id(message: Message) -> str | None:
-    told = message.get(tags.ORDER_ID)
-    return None if told == _NO_ORDER_ID else told
+    """None also for what could not be sent back: a cancel and a status request must carry it."""
+    told = message.get(tags.ORDER_ID) or _NO_ORDER_ID
+    return None if told == _NO_ORDER_ID or len(told) > ORDER_ID_MAX_CHARS else told
 
 
 def _status(message: Message) -> VenueStatus:
