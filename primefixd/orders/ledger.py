@@ -29,6 +29,7 @@ FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its
 IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
 FOREIGN_REPORTS_MAX = 10_000  # keys of reports on orders that are not ours, to tell each once
 QUIET_ASKS_MAX = 5  # how often the silence of one order is asked about
+ASKS_REFUSED_MAX = 5  # refused status requests of one order that are tried again; then its next report must do
 
 
 @frozen
@@ -110,6 +111,14 @@ class Ledger:
         if entry := self._entries.get(client_order_id):
             entry.asking += 1
 
+    def ask_refused(self, client_order_id: str) -> bool:
+        """The venue refused to tell the order's state; whether to ask once more, at most ASKS_REFUSED_MAX times."""
+        entry = self._entries.get(client_order_id)
+        if entry is None:
+            return False
+        entry.asking = max(entry.asking - 1, 0)
+        return any(entry.first(f"ask refused {n}") for n in range(ASKS_REFUSED_MAX))
+
     def link_lost(self, session: str, now: Moment) -> list[Change]:
         """What left on `session` and was not acknowledged is in doubt."""
         lost = [
@@ -126,7 +135,7 @@ class Ledger:
         """What an execution report that came on session `source` changes."""
         entry = self._owner(report)
         if entry is None:
-            return Judgement(self._foreign_once(report))
+            return Judgement(self.foreign(report))
         changes, ask = judge(entry, report, source, now)
         self._settle(entry)
         self._listen(entry, now)
@@ -178,7 +187,8 @@ class Ledger:
                 return entry
         return self._by_order_id.get(report.order_id or "")
 
-    def _foreign_once(self, report: Report) -> tuple[Change, ...]:
+    def foreign(self, report: Report) -> tuple[Change, ...]:
+        """A report on an order that is not ours, told once (order-rules.md 28)."""
         key = (report.order_id, report.client_order_id, report.exec_id, report.transaction, report.kind)
         if key in self._foreign:
             return ()

@@ -71,6 +71,7 @@ class Portfolio:
         self._cancels = Cancels(self._ledger, self._sessions, shared.ports.new_id)
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._stopping = False
+        self._running = trio.CancelScope()
         self._moved = trio.Event()
         self._settled = trio.Event()
         shared.accounts[settings.portfolio_id] = self
@@ -79,10 +80,11 @@ class Portfolio:
 
     async def run(self) -> None:
         """Keep the sessions alive and the deadlines, until `stop` has logged all of them out."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_time)
-            await self._sessions.run()
-            nursery.cancel_scope.cancel()
+        with self._running:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_time)
+                await self._sessions.run()
+                nursery.cancel_scope.cancel()
 
     async def stop(self) -> None:
         """End what queues, wait for what is on the wire, log out; bounded by STOP_ACK_S and STOP_LOGOUT_S seconds."""
@@ -97,6 +99,7 @@ class Portfolio:
             while any(order.status is Status.SENT and not order.in_doubt for order in self._ledger.live()):
                 self._settled = trio.Event()
                 await self._settled.wait()
+        self._running.deadline = self._clock().mono + STOP_LOGOUT_S
         self._sessions.stop()
 
     async def _keep_time(self) -> None:
@@ -220,6 +223,10 @@ class Portfolio:
     def order_delay(self, now: float) -> float:
         return self._order_window.delay(now)
 
+    def bunched(self, orders: int, now: float) -> None:
+        """The venue counts the orders of all sessions on receipt: what the blocked one held back counts from now."""
+        self._order_window.spend(now, leave=max(self._order_window.per_second - orders, 0))
+
     def departing(self, item: Waiting, now: Moment) -> Request | None:
         order = self._ledger.get(item.key)
         if order is None:
@@ -228,7 +235,7 @@ class Portfolio:
             case RequestKind.NEW_ORDER:
                 if order.status is not Status.QUEUED:
                     return None
-                if item.deadline is not None and item.deadline <= now.mono:
+                if item.deadline is not None and item.deadline <= now.mono or _overdue(order, now):
                     self._expire(item, now)
                     return None
             case RequestKind.CANCEL:
@@ -254,8 +261,11 @@ class Portfolio:
         if isinstance(word, CancelRefused):
             self._cancel_refused(word, session, now)
             return
-        portfolio = self._shared.accounts.get(word.account or "", self)
-        portfolio.reported(word, session, now)
+        portfolio = self._shared.accounts.get(word.account) if word.account else self
+        if portfolio is None:  # a drop copy tells the orders of all accounts, and an id is unique in its own only
+            self._publish(self._ledger.foreign(word), now)
+        else:
+            portfolio.reported(word, session, now)
 
     def reported(self, report: Report, session: str, now: Moment) -> None:
         """The venue reports on an order of this portfolio's account, on whichever session (order-rules.md 2)."""
@@ -264,7 +274,7 @@ class Portfolio:
         order = judgement.order
         if order is None:
             return
-        if report.reject_reason is RejectReason.RATE_LIMITED:
+        if report.reject_reason is RejectReason.RATE_LIMITED and judgement.changes:
             self._sessions.pause(order.session, now)
         self._publish(self._cancels.reported(order, now), now)
         self._settled.set()
@@ -283,11 +293,15 @@ class Portfolio:
                 self._end(order, reason.value, now, word.text)
             case RequestKind.CANCEL:
                 self._publish(self._cancels.again(order, word.text, now), now)
+            case RequestKind.STATUS if not self._ledger.ask_refused(order.client_order_id):
+                return
             case _:
                 self._ask(order)
 
     def link_up(self, session: str, now: Moment) -> None:
         self._sessions.logged_on(session, now)
+        for dead in self._sessions.down():
+            self._move_queue(dead, now)
         self._ask_about(session)
         self._publish(self._cancels.place_all(now), now)
 
@@ -295,9 +309,7 @@ class Portfolio:
         """Settle what the dead link leaves: in doubt first, then the queue moves on (order-rules.md 12 and 21)."""
         self._publish(self._ledger.link_lost(session, now), now)
         self._cancels.link_lost(session)
-        for item in self._sessions.outbox(session).drain():
-            if item.kind is RequestKind.NEW_ORDER:
-                self._move_on(item, session, now)
+        self._move_queue(session, now)
         self._publish(self._cancels.place_all(now), now)
         self._ask_about(session)
         self._settled.set()
@@ -362,6 +374,12 @@ class Portfolio:
         self._moved.set()
         return self._sessions.put(session, item)
 
+    def _move_queue(self, dead: str, now: Moment) -> None:
+        """What queues on a dead link moves on; cancels and questions are placed anew by whoever keeps them."""
+        for item in self._sessions.outbox(dead).drain():
+            if item.kind is RequestKind.NEW_ORDER:
+                self._move_on(item, dead, now)
+
     def _move_on(self, item: Waiting, dead: str, now: Moment) -> None:
         """An order that queued on a dead link goes to another session, or waits for this one (order-rules.md 21)."""
         order = self._ledger.get(item.key)
@@ -382,22 +400,26 @@ class Portfolio:
             self._end(order, "expired", now)
 
     def _end(self, order: Order, reason: str, now: Moment, text: str | None = None) -> None:
-        self._publish([self._ledger.end(order.client_order_id, Status.REJECTED, now, reason, text)], now)
+        ended = self._ledger.end(order.client_order_id, Status.REJECTED, now, reason, text)
+        self._publish([ended], now)
+        self._publish(self._cancels.reported(ended.order, now), now)
         self._settled.set()
 
     def _cancel_refused(self, word: CancelRefused, session: str, now: Moment) -> None:
-        order = self._ledger.cancelling(word)
-        if order is None or order.final:
+        order = self._ledger.cancelling(word) or self._cancels.asked_by(word.client_order_id)
+        if order is None or order.final or word.replace:  # nothing of ours is ever replaced (order-rules.md 29)
             return
         if word.rate_limited:
             self._sessions.pause(session, now)
-        self._publish(self._cancels.refused(order, word, now), now)
-        self._ask(order)
+        changes = self._cancels.refused(order, word, now)
+        self._publish(changes, now)
+        if changes:
+            self._ask(order)
 
     def _ask_about(self, session: str) -> None:
-        """Ask for the state of every order that lives on `session`, if its OrderID is known (order-rules.md 12)."""
+        """Ask about every order that lives on `session`, or on one that is down all the while (order-rules.md 12)."""
         for order in self._ledger.live():
-            if order.session == session:
+            if order.session == session or not self._sessions.active(order.session):
                 self._ask(order)
 
     def _ask(self, order: Order) -> None:
@@ -421,6 +443,11 @@ class Portfolio:
 def _deadline(submission: Submission, now: Moment) -> datetime:
     ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
     return submission.deadline or now.utc + ttl
+
+
+def _overdue(order: Order, now: Moment) -> bool:
+    """Whether the wall clock has passed the order's deadline, also because it was set meanwhile."""
+    return order.deadline is not None and order.deadline <= now.utc
 
 
 def _final(order: Order) -> Refused:
