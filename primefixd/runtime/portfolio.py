@@ -1,7 +1,8 @@
 """One portfolio: where what clients ask and what the venue says meet. The only class that knows both orders and links.
 
 Everything is decided synchronously, between two awaits, so that no other task sees half of a change (house rule 7). The
-rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `cancels` follows cancellations.
+rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `queueing` lets orders wait, `cancels`
+follows cancellations, `asking` puts questions to the venue.
 """
 
 from collections.abc import Iterable
@@ -30,11 +31,13 @@ from primefixd.orders.model import (
     Submission,
 )
 from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
-from primefixd.prime import strategies
-from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
+from primefixd.runtime import refusals
+from primefixd.runtime.answers import Cancelling, Page, Refused, Submitted
+from primefixd.runtime.asking import Asking
 from primefixd.runtime.cancels import Cancels
 from primefixd.runtime.feed import Body, Feed
 from primefixd.runtime.ports import Ports
+from primefixd.runtime.queueing import Queueing, overdue
 from primefixd.runtime.sessions import Sessions
 from primefixd.runtime.settings import PortfolioSettings, VenueSettings
 from primefixd.runtime.views import PortfolioChanged, PortfolioState, PortfolioView, SessionChanged, SessionView
@@ -68,6 +71,8 @@ class Portfolio:
         self._feed, self._clock = shared.feed, shared.ports.clock
         self._ledger = Ledger()
         self._sessions = Sessions(settings, self, shared.venue, shared.ports)
+        self._queueing = Queueing(self._ledger, self._sessions)
+        self._asking = Asking(self._ledger, self._sessions)
         self._cancels = Cancels(self._ledger, self._sessions, shared.ports.new_id)
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._stopping = False
@@ -92,7 +97,7 @@ class Portfolio:
         now = self._clock()
         for order in self._ledger.live():
             if order.status is Status.QUEUED:
-                self._withdraw(order)
+                self._queueing.withdraw(order)
                 self._end(order, "stopping", now)
         self._publish([PortfolioChanged(self.view())], now)
         with trio.move_on_after(STOP_ACK_S):
@@ -111,7 +116,7 @@ class Portfolio:
             for item in self._sessions.expired(now):
                 self._expire(item, now)
             for order in self._ledger.quiet(now.mono, quiet_ask_s):
-                self._ask(order)
+                self._asking.about(order)
             due = min(self._sessions.next_deadline(), self._ledger.next_quiet(quiet_ask_s))
             with trio.move_on_after(max(due - now.mono, 0.0)):
                 await self._moved.wait()
@@ -123,13 +128,13 @@ class Portfolio:
         now = self._clock()
         key = submission.client_order_id or self._shared.ports.new_id(now)
         if self._ledger.used(key):
-            return self._repeated(key, submission)
+            return refusals.repeated(key, self._ledger.get(key), submission)
         refused = self._refusal(submission, now)
         if refused is not None:
             return refused
-        session = self._route(submission.terms.product_id, submission.session)
+        session = self._queueing.route(submission.terms.product_id, submission.session)
         if session is None:
-            return self._no_session(submission.session)
+            return refusals.no_session(self.name, submission.session, self._sessions)
         order = Order(
             client_order_id=key,
             portfolio=self.name,
@@ -142,8 +147,9 @@ class Portfolio:
             created_at=now.utc,
             updated_at=now.utc,
         )
-        if not self._queue(order, now):
-            return self._busy(session)
+        if not self._queueing.put(order, now):
+            return refusals.busy(session)
+        self._moved.set()
         self._publish([self._ledger.open(order)], now)
         warnings = () if submission.client_order_id else ("without a client_order_id a lost reply cannot be retried",)
         return Submitted(order=order, cursor=order.accepted_cursor, warnings=warnings)
@@ -155,14 +161,11 @@ class Portfolio:
         now = self._clock()
         order = self.find(client_order_id=client_order_id, order_id=order_id)
         if order is None:
-            what = client_order_id or order_id
-            return Refused(
-                reason=Reason.UNKNOWN_ORDER, message=f"There is no order {what} in {self.name}; list orders."
-            )
+            return refusals.unknown_order(self.name, client_order_id or order_id)
         if order.final:
-            return _final(order)
+            return refusals.final(order)
         if order.status is Status.QUEUED:
-            self._withdraw(order)
+            self._queueing.withdraw(order)
             ended = self._ledger.end(order.client_order_id, Status.CANCELLED, now)
             self._publish([ended], now)
             return Cancelling(order=ended.order, cursor=self._feed.newest)
@@ -187,8 +190,13 @@ class Portfolio:
         return self._ledger.by_order_id(order_id or "")
 
     def orders(self, *, open_only: bool, product_id: str | None, limit: int, after: str | None) -> Page:
-        """Up to `limit` orders, oldest first, those accepted later than `after` (a client_order_id) if given."""
+        """Up to `limit` orders, oldest first, those accepted later than `after` (a client_order_id) if given.
+
+        Raises KeyError if no such order is kept: the caller asks `find` first.
+        """
         start = self._ledger.get(after) if after is not None else None
+        if after is not None and start is None:
+            raise KeyError(after)
         floor = start.accepted_cursor if start else 0
         source: Iterable[Order] = self._ledger.live() if open_only else self._ledger.kept()
         chosen = (
@@ -235,7 +243,7 @@ class Portfolio:
             case RequestKind.NEW_ORDER:
                 if order.status is not Status.QUEUED:
                     return None
-                if item.deadline is not None and item.deadline <= now.mono or _overdue(order, now):
+                if overdue(item, order, now):
                     self._expire(item, now)
                     return None
             case RequestKind.CANCEL:
@@ -293,29 +301,29 @@ class Portfolio:
                 self._end(order, reason.value, now, word.text)
             case RequestKind.CANCEL:
                 self._publish(self._cancels.again(order, word.text, now), now)
-            case RequestKind.STATUS if not self._ledger.ask_refused(order.client_order_id):
-                return
+            case RequestKind.STATUS:
+                self._asking.again(order)
             case _:
-                self._ask(order)
+                self._asking.about(order)
 
     def link_up(self, session: str, now: Moment) -> None:
         self._sessions.logged_on(session, now)
         for dead in self._sessions.down():
-            self._move_queue(dead, now)
-        self._ask_about(session)
+            self._publish(self._queueing.move_on(dead, now), now)
+        self._asking.about_session(session)
         self._publish(self._cancels.place_all(now), now)
 
     def link_down(self, session: str, now: Moment) -> None:
         """Settle what the dead link leaves: in doubt first, then the queue moves on (order-rules.md 12 and 21)."""
         self._publish(self._ledger.link_lost(session, now), now)
         self._cancels.link_lost(session)
-        self._move_queue(session, now)
+        self._publish(self._queueing.move_on(session, now), now)
         self._publish(self._cancels.place_all(now), now)
-        self._ask_about(session)
+        self._asking.about_session(session)
         self._settled.set()
 
     def missed(self, session: str) -> None:
-        self._ask_about(session)
+        self._asking.about_session(session)
 
     def session_changed(self, session: SessionView, now: Moment) -> None:
         self._publish([SessionChanged(session)], now)
@@ -324,75 +332,8 @@ class Portfolio:
 
     def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
         if self._stopping:
-            return Refused(reason=Reason.CLOSED, message="The daemon is stopping; submit again when it is back.")
-        problem = strategies.problem(submission.terms)
-        if problem is not None:
-            return Refused(reason=Reason.INVALID, field=problem.field, message=problem.what)
-        if submission.session is not None and submission.session not in self._sessions.trading:
-            known = ", ".join(self._sessions.trading)
-            return Refused(reason=Reason.INVALID, field="session", message=f"must be one of {known}")
-        if _deadline(submission, now) <= now.utc:
-            return Refused(reason=Reason.EXPIRED, message="The deadline has passed already; give a later one.")
-        return None
-
-    def _repeated(self, key: str, submission: Submission) -> Submitted | Refused:
-        order = self._ledger.get(key)
-        if order is not None and order.terms == submission.terms:
-            return Submitted(order=order, cursor=order.accepted_cursor, duplicate=True)
-        message = f"client_order_id {key} was used before for another order; use a new one for a new order."
-        return Refused(reason=Reason.DUPLICATE, message=message, order=order)
-
-    def _no_session(self, pin: str | None) -> Refused:
-        if self._sessions.any_active(pin):
-            message = "This machine's clock is off by 4 s or more; set the clock right, then submit again."
-            return Refused(reason=Reason.CLOSED, message=message)
-        what = f"{pin} is not" if pin else f"No session of {self.name} is"
-        retry_at = self._sessions.next_attempt_at(pin)
-        return Refused(reason=Reason.NO_SESSION, message=f"{what} logged on; submit again later.", retry_at=retry_at)
-
-    def _busy(self, session: str) -> Refused:
-        message = f"The queue of {session} is full; submit again later, or more slowly."
-        return Refused(reason=Reason.BUSY, message=message, retry_after_ms=1000)
-
-    def _route(self, product_id: str, pin: str | None) -> str | None:
-        idle = not any(order.terms.product_id == product_id for order in self._ledger.live())
-        return self._sessions.route(product_id, pin, idle)
-
-    def _queue(self, order: Order, now: Moment) -> bool:
-        """Put a new order into its session's queue; False if that is full."""
-        deadline = now.mono + (order.deadline - now.utc).total_seconds() if order.deadline else None
-        item = Waiting(
-            kind=RequestKind.NEW_ORDER,
-            client=order.client,
-            key=order.client_order_id,
-            deadline=deadline,
-            request_id=order.client_order_id,
-        )
-        return self._put(order.session or "", item)
-
-    def _put(self, session: str, item: Waiting) -> bool:
-        self._moved.set()
-        return self._sessions.put(session, item)
-
-    def _move_queue(self, dead: str, now: Moment) -> None:
-        """What queues on a dead link moves on; cancels and questions are placed anew by whoever keeps them."""
-        for item in self._sessions.outbox(dead).drain():
-            if item.kind is RequestKind.NEW_ORDER:
-                self._move_on(item, dead, now)
-
-    def _move_on(self, item: Waiting, dead: str, now: Moment) -> None:
-        """An order that queued on a dead link goes to another session, or waits for this one (order-rules.md 21)."""
-        order = self._ledger.get(item.key)
-        if order is None or order.status is not Status.QUEUED:
-            return
-        target = None if order.pinned else self._route(order.terms.product_id, None)
-        if target is not None and self._put(target, item):
-            self._publish([self._ledger.moved(item.key, target, now)], now)
-        else:
-            self._put(dead, item)
-
-    def _withdraw(self, order: Order) -> None:
-        self._sessions.outbox(order.session or "").withdraw(order.client_order_id, RequestKind.NEW_ORDER)
+            return refusals.stopping()
+        return refusals.unfit(submission, _deadline(submission, now), self._sessions.trading, now)
 
     def _expire(self, item: Waiting, now: Moment) -> None:
         order = self._ledger.get(item.key)
@@ -414,24 +355,12 @@ class Portfolio:
         changes = self._cancels.refused(order, word, now)
         self._publish(changes, now)
         if changes:
-            self._ask(order)
-
-    def _ask_about(self, session: str) -> None:
-        """Ask about every order that lives on `session`, or on one that is down all the while (order-rules.md 12)."""
-        for order in self._ledger.live():
-            if order.session == session or not self._sessions.active(order.session):
-                self._ask(order)
-
-    def _ask(self, order: Order) -> None:
-        carrier = self._sessions.carrier(order.session) if order.order_id is not None else None
-        if carrier is not None:
-            key = order.client_order_id
-            self._put(carrier, Waiting(kind=RequestKind.STATUS, client="", key=key, deadline=None, request_id=key))
+            self._asking.about(order)
 
     def _follow(self, judgement: Judgement, now: Moment) -> None:
         self._publish(judgement.changes, now)
         if judgement.ask and judgement.order is not None:
-            self._ask(judgement.order)
+            self._asking.about(judgement.order)
 
     def _publish(self, changes: Iterable[Body], now: Moment) -> None:
         for change in changes:
@@ -443,13 +372,3 @@ class Portfolio:
 def _deadline(submission: Submission, now: Moment) -> datetime:
     ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
     return submission.deadline or now.utc + ttl
-
-
-def _overdue(order: Order, now: Moment) -> bool:
-    """Whether the wall clock has passed the order's deadline, also because it was set meanwhile."""
-    return order.deadline is not None and order.deadline <= now.utc
-
-
-def _final(order: Order) -> Refused:
-    message = f"Order {order.client_order_id} is {order.status} already; there is nothing to cancel."
-    return Refused(reason=Reason.NOT_CANCELLABLE, message=message, order=order)
