@@ -7,12 +7,14 @@ be asked about, it says so. What one report does to one order is in `judging`.
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
+from decimal import localcontext
 from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
 from primefixd.clock import Moment
 from primefixd.orders.entry import Entry
+from primefixd.orders.exact import EXACT
 from primefixd.orders.judging import IMMEDIATE, judge
 from primefixd.orders.model import (
     FINAL,
@@ -136,7 +138,8 @@ class Ledger:
         entry = self._owner(report)
         if entry is None:
             return Judgement(self.foreign(report))
-        changes, ask = judge(entry, report, source, now)
+        with localcontext(EXACT):
+            changes, ask = judge(entry, report, source, now)
         self._settle(entry)
         self._listen(entry, now)
         return Judgement(tuple(changes), entry.order, ask)

@@ -18,6 +18,7 @@ from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.fix.tags import MsgType
 from primefixd.fix.timestamps import read_timestamp
+from primefixd.orders.exact import AMOUNT_MAX_CHARS
 from primefixd.orders.model import (
     CancelRefused,
     Fee,
@@ -100,7 +101,7 @@ class _Fields:
         return self.amount(self.message.get(tag), name)
 
     def amount(self, text: str | None, name: str) -> Decimal | None:
-        if text is not None and not _NUMBER.fullmatch(text):
+        if text is not None and (len(text) > AMOUNT_MAX_CHARS or not _NUMBER.fullmatch(text)):
             self.lost(name)
             return None
         return None if text is None else Decimal(text)
