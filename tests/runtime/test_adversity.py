@@ -246,6 +246,35 @@ async def test_heartbeats_leave_on_time_also_when_the_venue_says_nothing(
     nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize(("blocked_s", "a_second_later"), [(0.04, 36), (0.2, 26)])
+async def test_rule_20_what_a_blocked_write_may_have_held_back_counts_for_the_whole_portfolio(
+    autojump_clock: MockClock, nursery: trio.Nursery, blocked_s: float, a_second_later: int
+) -> None:
+    """24 orders left on one session: the other may send 26 meanwhile, and more when those are a second old."""
+    rig = Rig(nursery, settings("a", "b"))
+    await trio.sleep(2)
+    stream = await replaced(rig, "a")
+    pump = stream.send_stream.send_all_hook
+    begun = trio.current_time()
+    for n in range(23):
+        await sent_order(rig, f"a-{n}", session="a")
+
+    async def slow() -> None:
+        await trio.sleep(blocked_s)
+        await pump()
+
+    stream.send_stream.send_all_hook = slow
+    await rig.portfolio.submit(limit("a-23", session="a"), "desk")
+    await trio.sleep_until(begun + 0.6)
+    for n in range(36):
+        await rig.portfolio.submit(limit(f"b-{n}", session="b"), "desk")
+    await soon()
+    assert len(rig.venue.of("b").requests("D")) == 26
+    await trio.sleep_until(begun + 1.3)
+    assert len(rig.venue.of("b").requests("D")) == a_second_later
+    nursery.cancel_scope.cancel()
+
+
 # Queues
 
 
