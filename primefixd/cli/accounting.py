@@ -9,6 +9,7 @@ from attrs import frozen
 
 from primefixd.cli.scenario import Followed, Picture
 
+RATE_SPAN_S = 1.0  # orders per second are told of what took at least that long
 _LETTERS = {"FILLED": "2", "CANCELLED": "4", "REJECTED": "8", "EXPIRED": "C"}  # OrdStatus (39)
 
 
@@ -70,19 +71,21 @@ def _time(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def orders_per_second(picture: Picture, allowed: int) -> float:
-    """New orders that left a second and portfolio, once going; the mean over portfolios.
+def orders_per_second(picture: Picture, allowed: int) -> float | None:
+    """New orders that left a second and portfolio, once going; the mean over portfolios. None if too few to tell.
 
     All but the last of the first `allowed` orders (half of them, of few) are passed over: they may have left at once.
+    What is left must span RATE_SPAN_S: over less, jitter reads as a rate that nobody had.
     """
     times: dict[str, list[datetime]] = {}
     for (portfolio, _), followed in picture.orders.items():
         if followed.order is not None and followed.order["sent_at"] is not None:
             times.setdefault(portfolio, []).append(_time(followed.order["sent_at"]))
     rates = [_rate(sorted(each)[min(allowed, len(each) // 2) - 1 :]) for each in times.values()]
-    return sum(rates) / len(rates) if rates else 0.0
+    told = [rate for rate in rates if rate is not None]
+    return sum(told) / len(told) if told else None
 
 
-def _rate(times: Sequence[datetime]) -> float:
+def _rate(times: Sequence[datetime]) -> float | None:
     span_s = (times[-1] - times[0]).total_seconds() if times else 0.0
-    return (len(times) - 1) / span_s if span_s else 0.0
+    return (len(times) - 1) / span_s if span_s >= RATE_SPAN_S else None

@@ -3,7 +3,7 @@
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from primefixd import daemon, logs
 from primefixd.cli import accounting
 from primefixd.cli.output import Failure, say, say_json, say_pairs, say_table
 from primefixd.cli.run import starting_failure
+from primefixd.cli.sandbox import accounts_of
 from primefixd.cli.scenario import Followed, Picture, Planned, plan
 from primefixd.client import Client, Refused, connect
 from primefixd.config import Settings
@@ -25,7 +26,7 @@ from primefixd.runtime.ports import Ports, system_ports
 from primefixd.runtime.settings import PortfolioSettings, SessionSettings, VenueSettings
 from primefixd.sandbox import venue
 from primefixd.sandbox.certificates import make_certificates, server_tls
-from primefixd.sandbox.settings import ORDERS_PER_SECOND_MAX, Account, SandboxSettings
+from primefixd.sandbox.settings import ORDERS_PER_SECOND_MAX, SandboxSettings
 from primefixd.secret import Secret
 
 CLIENTS = ("alice", "bob", "carol")
@@ -119,7 +120,7 @@ async def _rehearse(show: Show, folder: Path) -> Outcome:
     tokens = {name: _random() for name in CLIENTS}
     async with trio.open_nursery() as nursery:
         files = make_certificates(folder, "127.0.0.1")
-        played = SandboxSettings(control_port=0, accounts=tuple(_accounts(portfolios)))
+        played = SandboxSettings(control_port=0, accounts=tuple(accounts_of(portfolios)))
         running = await nursery.start(venue.run, played, server_tls(files), show.ports.clock)
         settings = _settings(show.shape, portfolios, tokens, running.fix_port, files.ca_file)
         started: daemon.Daemon = await nursery.start(daemon.run, settings, show.ports)
@@ -233,18 +234,6 @@ def _invent(name: str, sessions: int) -> PortfolioSettings:
     return PortfolioSettings(name=name, portfolio_id=_random(), sessions=tuple(invented))
 
 
-def _accounts(portfolios: Sequence[PortfolioSettings]) -> Iterator[Account]:
-    for portfolio in portfolios:
-        for session in portfolio.sessions:
-            yield Account(
-                portfolio_id=portfolio.portfolio_id,
-                service_account_id=session.service_account_id,
-                api_key=session.api_key,
-                api_secret=session.api_secret,
-                passphrase=session.passphrase,
-            )
-
-
 def _settings(
     shape: Shape, portfolios: Sequence[PortfolioSettings], tokens: Mapping[str, str], fix_port: int, ca_file: Path
 ) -> Settings:
@@ -285,7 +274,7 @@ def _summary(outcome: Outcome) -> dict[str, Any]:
         ],
         "submit_to_acknowledgement": asdict(accounting.to_acknowledgement(picture)),
         "submit_to_wire": asdict(accounting.to_wire(picture)),
-        "orders_per_second": round(rate, 2),
+        "orders_per_second": None if rate is None else round(rate, 2),
         "orders_per_second_allowed": ORDERS_PER_SECOND_MAX,
         "rejected_for_rate": outcome.rejected_for_rate,
         "problems": outcome.problems,
@@ -299,12 +288,11 @@ def _print(summary: Mapping[str, Any]) -> None:
         [list(session.values()) for session in summary["sessions"]],
     )
     say()
-    used = 100 * summary["orders_per_second"] / summary["orders_per_second_allowed"]
     pairs = [(status, count) for status, count in summary["orders"].items()]
     pairs += [("fills", summary["fills"])]
     for name in ("submit_to_acknowledgement", "submit_to_wire"):
         pairs.append((name.replace("_", " "), "p50 {p50_ms} ms, p99 {p99_ms} ms".format(**summary[name])))
-    pairs.append(("new orders", f"{summary['orders_per_second']} a second a portfolio, {used:.0f} % of the allowed"))
+    pairs.append(("new orders", _rate(summary["orders_per_second"], summary["orders_per_second_allowed"])))
     pairs.append(("rejected for rate", summary["rejected_for_rate"]))
     say_pairs(pairs)
     say()
@@ -313,3 +301,9 @@ def _print(summary: Mapping[str, Any]) -> None:
     if not summary["problems"]:
         total = sum(summary["orders"].values())
         say(f"All {total} orders are accounted for: the clients and the venue's book agree on every status and fill.")
+
+
+def _rate(used: float | None, allowed: int) -> str:
+    if used is None:
+        return "too few to tell how much of the allowed rate was used"
+    return f"{used} a second a portfolio, {100 * used / allowed:.0f} % of the allowed"

@@ -1,6 +1,6 @@
 """Commands that look: `status`, `sessions`, `orders`, `order`, `tail`. They change nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,6 +9,7 @@ import click
 from primefixd.cli.connection import Daemon, ask, daemon_options
 from primefixd.cli.output import Exit, Failure, moment, plain, say, say_json, say_pairs, say_table, span
 from primefixd.client import JSON, Client, ConnectionLost, EventsLost, Refused
+from primefixd.runtime.supervisor import CLOCK_REFUSE_S
 
 PAGE_MAX = 1000  # orders in one page of the daemon's list
 
@@ -53,15 +54,23 @@ def _window(server: JSON, now: datetime | None) -> str:
 
 
 def _say_troubles(sessions: Sequence[JSON], now: datetime | None) -> None:
-    """Why sessions are not up: a line for each reason, since one cause often has many of them down."""
+    for trouble in troubles(sessions, now):
+        say()
+        say(plain(trouble))
+
+
+def troubles(sessions: Sequence[JSON], now: datetime | None) -> Iterator[str]:
+    """Why sessions are not up, a line for each reason, since one cause often has many of them down; a wrong clock."""
     down: dict[tuple[str, str], list[JSON]] = {}
     for session in sessions:
         if session["state"] != "ACTIVE" and session["last_error"]:
             down.setdefault((session["state"], session["last_error"]), []).append(session)
     for (state, error), group in down.items():
-        say()
         more = f" and {len(group) - 1} more are" if len(group) > 1 else " is"
-        say(plain(f"{group[0]['name']}{more} {state}: {error}{_next_attempt(group, now)}"))
+        yield f"{group[0]['name']}{more} {state}: {error}{_next_attempt(group, now)}"
+    off_ms = max((abs(session["clock_offset_ms"] or 0.0) for session in sessions), default=0.0)
+    if off_ms >= CLOCK_REFUSE_S * 1000:
+        yield f"this machine's clock is {off_ms / 1000:.1f} s off the venue's: new orders are refused until it is right"
 
 
 def _next_attempt(group: Sequence[JSON], now: datetime | None) -> str:
@@ -239,7 +248,13 @@ def _what(event: JSON) -> str:
             return f"{order['client_order_id']} {order['status']} {order['side']} {order['product_id']} {done}"
         case {"order": order}:
             price = f" at {order['limit_price']}" if order.get("limit_price") else ""
-            why = event.get("text") or event.get("reason") or order.get("reject_reason")
+            cancel = (order.get("cancel") or {}).get("state")
+            why = (
+                event.get("text")
+                or event.get("reason")
+                or order.get("reject_reason")
+                or (cancel and f"cancel {cancel}")
+            )
             what = f"{order['side']} {size_of(order)} {order['product_id']}{price}"
             return f"{order['client_order_id']} {_standing(order)} {what}{f': {why}' if why else ''}"
         case {"session": {"name": name, "state": state, "last_error": error}}:

@@ -10,7 +10,7 @@ from importlib import import_module
 
 import click
 
-from primefixd.cli.output import Exit, Failure, warn
+from primefixd.cli.output import Exit, Failure, innermost, warn
 
 _COMMANDS = {  # name: module of primefixd.cli, what it does in one line
     "run": ("run", "Run the daemon in the foreground."),
@@ -78,17 +78,10 @@ def _run() -> int:
         sys.stdout.flush()
         return ended if isinstance(ended, int) else 0
     except BaseException as error:
-        code = _told(_innermost(error))
+        code = _told(innermost(error))
         if code is None:
             raise
         return code
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """What trio's nurseries put groups around, where it is one thing."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error
 
 
 def _told(error: BaseException) -> int | None:

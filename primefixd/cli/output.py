@@ -35,6 +35,13 @@ class Failure(Exception):
         self.code = code
 
 
+def innermost(error: BaseException) -> BaseException:
+    """What trio's nurseries put groups around, where it is one thing."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
+
+
 def warn(*lines: str) -> None:
     """Sentences to stderr."""
     for line in lines:

@@ -1,22 +1,35 @@
 """What `primefixd check --connect` finds at the venue: TLS as the daemon opens it, and the certificates behind it.
 
-It sends no Logon: the venue keeps one session for each API key, and a second one would end a running daemon's. So the
-venue's clock stays unknown here; the daemon measures it on its sessions.
+It logs nobody on: a true Logon could end a running daemon's session, and would be handed the reports that wait for one.
+The clock is read off the answer to a Logon without credentials, which the venue must refuse (prime-fix.md section 2).
 """
 
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import trio
 from attrs import frozen
 
 from primefixd.cli.certificates import Certificate, NoChain, fetch, in_words
-from primefixd.runtime.ports import CONNECT_S, Connected, connect_error_in_words, describe, system_clock
+from primefixd.fix.events import Ended
+from primefixd.fix.session import Role, Session, SessionSettings
+from primefixd.prime.venue import TARGET_COMP_ID
+from primefixd.runtime.ports import (
+    CONNECT_S,
+    Connected,
+    connect_error_in_words,
+    describe,
+    open_stream,
+    system_clock,
+)
 from primefixd.runtime.settings import VenueSettings
+from primefixd.runtime.supervisor import CLOCK_REFUSE_S
 
 EXPIRY_WARNING_DAYS = 21
-CLOCK = "not measurable before a Logon; `primefixd sessions` shows it of a running daemon"
+ANSWER_S = 10.0  # for the venue to refuse the Logon; then its clock is unknown
+READ_BYTES_MAX = 65_536
 
 
 @frozen
@@ -30,6 +43,7 @@ class Probed:
     chain: tuple[Certificate, ...]
     warnings: tuple[str, ...]
     now: datetime
+    clock_offset_ms: float | None
 
     def pairs(self) -> Iterator[tuple[str, object]]:
         """For people."""
@@ -38,10 +52,11 @@ class Probed:
         yield "host name", self._host_name()
         for number, certificate in enumerate(self.chain, 1):
             yield f"certificate {number}", f"{certificate.words()} ({_left(certificate, self.now)})"
-        yield "clock offset", CLOCK
+        offset = "unknown: the venue ended the connection without a word"
+        yield "clock offset", offset if self.clock_offset_ms is None else f"{self.clock_offset_ms} ms"
 
     def document(self) -> dict[str, object]:
-        """For programs. `clock_offset_ms` is null: see `clock`."""
+        """For programs. `clock_offset_ms` is the venue's clock less ours, null if it gave no answer."""
         return {
             "venue": f"{self.venue.host}:{self.venue.port}",
             "refusal": self.refusal,
@@ -50,8 +65,7 @@ class Probed:
             "cipher": self.connected and self.connected.cipher,
             "host_verified": self.host_verified,
             "chain": [_document(certificate, self.now) for certificate in self.chain],
-            "clock_offset_ms": None,
-            "clock": CLOCK,
+            "clock_offset_ms": self.clock_offset_ms,
         }
 
     def _tls(self) -> str | None:
@@ -65,8 +79,8 @@ class Probed:
         return f"{_name(self.venue)}, {'verified' if self.host_verified else 'not in the certificate'}"
 
 
-def probe(venue: VenueSettings) -> Probed:
-    """Connect once as the daemon would, and once more with openssl for the chain. Takes at most some 20 s."""
+def probe(venue: VenueSettings, service_account_id: str) -> Probed:
+    """Connect as the daemon would, once more for the clock, and with openssl for the chain; at most some 40 s."""
     now, connected, error = trio.run(_attempt, venue)
     chain: tuple[Certificate, ...] = ()
     warnings: list[str] = []
@@ -79,7 +93,32 @@ def probe(venue: VenueSettings) -> Probed:
             chain = (in_words(connected.certificate),) if connected else ()
     warnings += (warning for certificate in chain for warning in _expiry_warnings(certificate, now))
     refusal = _refusal(venue, error) if error else None
-    return Probed(venue, connected, refusal, _host_verified(connected, error), chain, tuple(warnings), now)
+    offset_ms = None if error else trio.run(_clock_offset_ms, venue, service_account_id)
+    if offset_ms is not None and abs(offset_ms) >= CLOCK_REFUSE_S * 1000:
+        warnings.append("this machine's clock is off: new orders will be refused until it is right")
+    verified = _host_verified(connected, error)
+    return Probed(venue, connected, refusal, verified, chain, tuple(warnings), now, offset_ms)
+
+
+async def _clock_offset_ms(venue: VenueSettings, service_account_id: str) -> float | None:
+    settings = SessionSettings(
+        role=Role.INITIATOR,
+        sender_comp_id=service_account_id,
+        target_comp_id=TARGET_COMP_ID,
+        sending_time_tolerance_s=None,
+    )
+    session = Session(settings)
+    with trio.move_on_after(ANSWER_S), suppress(OSError, trio.BrokenResourceError, trio.TooSlowError):
+        stream = await open_stream(venue)
+        try:
+            await stream.send_all(session.logon((), system_clock()).data)
+            while received := await stream.receive_some(READ_BYTES_MAX):
+                if any(isinstance(event, Ended) for event in session.receive(bytes(received), system_clock())):
+                    break
+        finally:
+            await trio.aclose_forcefully(stream)
+    offset_s = session.clock_offset_s
+    return None if offset_s is None else round(offset_s * 1000, 1)
 
 
 async def _attempt(venue: VenueSettings) -> tuple[datetime, Connected | None, Exception | None]:

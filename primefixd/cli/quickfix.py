@@ -11,10 +11,11 @@ from attrs import field, frozen
 
 from primefixd.cli.quickfix_file import Given, Note, Sections, Session
 from primefixd.cli.quickfix_leftovers import why_left_out
-from primefixd.config.rules import HEARTBEAT_MAX_S, is_loopback
+from primefixd.config.rules import HEARTBEAT_MAX_S
 from primefixd.prime.venue import TARGET_COMP_ID
 from primefixd.runtime.settings import SESSIONS_PER_PORTFOLIO_MAX, SessionRole, VenueSettings
 from primefixd.strict import shown
+from primefixd.websocket import is_loopback
 
 BEGIN_STRING = "FIX.4.2"
 _ACCOUNT = ("portfolioid", "portfolio_id", "portfolio", "account")

@@ -9,7 +9,7 @@ import click
 import trio
 
 from primefixd import daemon, logs
-from primefixd.cli.output import Exit, Failure, say, say_json, say_pairs, warn
+from primefixd.cli.output import Exit, Failure, innermost, say, say_json, say_pairs, warn
 from primefixd.config import ConfigError, Loaded, Settings, load
 from primefixd.runtime.ports import system_ports
 from primefixd.secret import Secret
@@ -53,7 +53,8 @@ def check(file: Path, credentials: Path | None, connect: bool, as_json: bool) ->
     """Check a configuration: report every mistake with its line, open no port.
 
     Everything that `run` would read is read, secrets included; their values are never shown. With --connect the venue
-    is connected to as `run` would, without a Logon, so that sessions of a running daemon are not disturbed.
+    is connected to as `run` would. Nobody is logged on: the venue's clock is read off its refusal of a Logon without
+    credentials, so that sessions of a running daemon are not disturbed.
     """
     try:
         loaded = load(file, credentials, os.environ)
@@ -64,7 +65,8 @@ def check(file: Path, credentials: Path | None, connect: bool, as_json: bool) ->
     from primefixd.cli.probe import probe
 
     counts = _counts(loaded.settings)
-    probed = probe(loaded.settings.venue) if connect else None
+    account = loaded.settings.portfolios[0].sessions[0].service_account_id
+    probed = probe(loaded.settings.venue, account) if connect else None
     warnings = (*loaded.warnings, *(probed.warnings if probed else ()))
     warn(*(f"{warning} (warning)" for warning in warnings))
     if as_json:
@@ -106,9 +108,7 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
 
 def starting_failure(error: BaseException, remedy: str) -> BaseException:
     """A port or file that cannot be had, as a Failure that says what to do; whatever else, as it is."""
-    first = error
-    while isinstance(first, BaseExceptionGroup) and len(first.exceptions) == 1:
-        first = first.exceptions[0]
+    first = innermost(error)
     if not isinstance(first, OSError) or (first.filename is None and first.errno not in _CANNOT_LISTEN):
         return error
     what = f"cannot use {first.filename}" if first.filename is not None else "cannot listen"

@@ -6,7 +6,7 @@ Here is what it is set up with, which files it leaves and what it prints; how it
 import os
 import signal
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from primefixd import logs
 from primefixd.cli.invented import Invented, invent, write_configuration
 from primefixd.cli.output import Exit, Failure, say, say_json, say_pairs, say_table, warn
 from primefixd.cli.run import credentials_option, load_or_refuse, secrets_of, starting_failure
-from primefixd.config import Settings
 from primefixd.runtime.ports import system_clock
-from primefixd.runtime.settings import VenueSettings
+from primefixd.runtime.settings import PortfolioSettings, VenueSettings
 from primefixd.sandbox import venue
 from primefixd.sandbox.certificates import make_certificates, server_tls
 from primefixd.sandbox.settings import Account, SandboxSettings
@@ -99,14 +98,15 @@ def _configured(file: Path, credentials: Path | None, state_dir: Path | None) ->
         raise Failure(f"{file}: {what}", code=Exit.CONFIG)
     return Plan(
         venue=settings.venue,
-        accounts=tuple(_accounts(settings)),
+        accounts=tuple(accounts_of(settings.portfolios)),
         secrets=tuple(secrets_of(settings)),
         state_dir=(state_dir or settings.state_dir).absolute(),
     )
 
 
-def _accounts(settings: Settings) -> Iterator[Account]:
-    for portfolio in settings.portfolios:
+def accounts_of(portfolios: Iterable[PortfolioSettings]) -> Iterator[Account]:
+    """What the venue knows of a daemon's sessions."""
+    for portfolio in portfolios:
         for session in portfolio.sessions:
             yield Account(
                 portfolio_id=portfolio.portfolio_id,

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import time
 from difflib import get_close_matches
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from primefixd.config.document import Document
@@ -18,6 +17,7 @@ from primefixd.dispatch.calendar import Schedule
 from primefixd.runtime.settings import SESSIONS_PER_PORTFOLIO_MAX, SessionRole
 from primefixd.secret import Secret
 from primefixd.strict import Check, Path, Problem, Wrong, between, matching, shown
+from primefixd.websocket import is_loopback
 
 HEARTBEAT_MAX_S = 300  # prime-fix.md section 2
 RETENTION_MAX_DAYS = 3650
@@ -95,13 +95,6 @@ def problems(document: Document) -> list[Problem]:
 def warnings(document: Document) -> list[Problem]:
     """What is allowed and likely not meant."""
     return [problem for rule in _WARNINGS for problem in rule(document)]
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def window_times(text: str) -> tuple[time, time]:

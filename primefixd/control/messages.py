@@ -44,6 +44,7 @@ PROBLEMS_TOLD_MAX = 20  # in `data.problems`
 TTL_MAX_MS = 86_400_000  # a day; a client that waits longer gives a deadline
 LIST_MAX = 1000  # orders in one page of order.list; the rest is asked for with `after`
 LIST_DEFAULT = 100
+AFTER_MAX_CHARS = 64 + 1 + CLIENT_ORDER_ID_MAX_CHARS  # a portfolio's name, a slash and the id of its order
 PORTFOLIOS_MAX = 100  # in one subscription
 AUCTION_MAX_MS = 30_000  # of a quote's auction (prime-fix.md section 4)
 
@@ -55,6 +56,10 @@ ClientOrderId = Annotated[
     matching(f"[ -~]{{1,{CLIENT_ORDER_ID_MAX_CHARS}}}", f"must be 1 to {CLIENT_ORDER_ID_MAX_CHARS} ASCII characters"),
 ]
 Word = Annotated[str, matching("[!-~]{1,64}", "must be 1 to 64 ASCII characters without blanks")]
+After = Annotated[
+    str,
+    matching(f"[ -~]{{1,{AFTER_MAX_CHARS}}}", "must be what an earlier page gave as next"),
+]
 Portfolios = Annotated[
     tuple[Word, ...], Check(f"must name 1 to {PORTFOLIOS_MAX}", lambda names: 0 < len(names) <= PORTFOLIOS_MAX)
 ]
@@ -238,7 +243,7 @@ class ListOrders:
     open: bool = True
     product_id: Word | None = None
     limit: Annotated[int, between(1, LIST_MAX)] = LIST_DEFAULT
-    after: ClientOrderId | None = None
+    after: After | None = None
 
 
 @frozen(kw_only=True)

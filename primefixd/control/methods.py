@@ -4,7 +4,7 @@ One table says which right a method needs and which function serves it. A client
 not its own: to it they do not exist any more than misspelled ones do. Nothing here reads or writes a connection.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -174,11 +174,11 @@ async def _list(caller: Caller, call: Call, params: messages.ListOrders) -> Answ
     chosen = caller.chosen(call, params.portfolio)
     if isinstance(chosen, Failure):
         return chosen
-    if len(chosen) == 1:
-        return _page(chosen[0], params, params.limit, params.after)
-    first, _, after = (params.after or "").partition("/")
     names = [portfolio.name for portfolio in chosen]
-    if first and first not in names:
+    first, after = names[0] if names else "", params.after
+    if len(chosen) > 1 and after is not None:
+        first, _, after = after.partition("/")
+    if params.after is not None and not _listed(chosen, first, after):
         problem = Problem(("params", "after"), "is not what an earlier page gave as next")
         return messages.invalid(call.id, [problem], call.method)
     orders: tuple[Order, ...] = ()
@@ -186,8 +186,14 @@ async def _list(caller: Caller, call: Call, params: messages.ListOrders) -> Answ
         page = _page(portfolio, params, params.limit - len(orders), after if portfolio.name == first else None)
         orders += page.orders
         if page.next is not None or (len(orders) == params.limit and portfolio is not chosen[-1]):
-            return Page(orders=orders, next=f"{portfolio.name}/{orders[-1].client_order_id}")
+            last = orders[-1].client_order_id
+            return Page(orders=orders, next=last if len(chosen) == 1 else f"{portfolio.name}/{last}")
     return Page(orders=orders, next=None)
+
+
+def _listed(chosen: Sequence[Portfolio], name: str, client_order_id: str | None) -> bool:
+    """Whether one of the portfolios, the one called `name`, has that order."""
+    return any(each.name == name and each.find(client_order_id=client_order_id) is not None for each in chosen)
 
 
 def _page(portfolio: Portfolio, params: messages.ListOrders, limit: int, after: str | None) -> Page:

@@ -13,7 +13,7 @@ import attrs
 import orjson
 from attrs import frozen
 
-from primefixd.control.messages import INTERNAL_ERROR, INVALID_PARAMS, Failure, Id, unsent
+from primefixd.control.messages import INTERNAL_ERROR, INVALID_PARAMS, Failure, Id, invalid, unsent
 from primefixd.orders.model import Order, Replace
 from primefixd.orders.records import (
     CancelRejected,
@@ -39,6 +39,7 @@ from primefixd.runtime.views import (
     SessionChanged,
     SessionView,
 )
+from primefixd.strict import Problem
 
 BODIES_KEPT_MAX = 256  # rendered events kept for the other subscribers; one that is further behind renders anew
 FORBIDDEN, UNKNOWN_CURSOR = -32001, -32040
@@ -252,9 +253,9 @@ def failure(failed: Failure) -> bytes:
 
 def refused(id_: Id, refusal: Refused) -> Failure:
     """A portfolio's refusal, with the code of its reason and whatever it knows."""
-    field = refusal.field if refusal.field is None else "params." + refusal.field.removeprefix("params.")
+    if refusal.field is not None:
+        return invalid(id_, [Problem(("params", refusal.field), refusal.message)], "order.submit")
     known: dict[str, object] = {
-        "field": field,
         "order": refusal.order,
         "retry_at": refusal.retry_at,
         "retry_after_ms": refusal.retry_after_ms,

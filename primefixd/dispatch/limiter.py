@@ -32,6 +32,10 @@ class Window:
         self._times = [-inf] * per_second  # a ring of the last N departures; `_next` is the oldest, and is overwritten
         self._next = 0
 
+    @property
+    def per_second(self) -> int:
+        return len(self._times)
+
     def delay(self, now: float) -> float:
         """Seconds until one more may leave; 0.0 means now."""
         wait = self._times[self._next] + self._span - now
@@ -110,3 +114,8 @@ class SessionLimiter:
     def left(self, now: float, lane: Lane = Lane.SESSION) -> int:
         """How many messages of this lane may leave at once now; by default the whole budget that is left."""
         return min(window.left(now) for window in self._windows[lane])
+
+    def used(self, now: float, lane: Lane) -> int:
+        """How many messages of this lane, or of a later one, have left in the window that ends now."""
+        own = self._windows[lane][-1]
+        return own.per_second - own.left(now)

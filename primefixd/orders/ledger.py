@@ -7,6 +7,7 @@ be asked about, it says so. What one report does to one order is in `judging`.
 import math
 from collections import OrderedDict
 from collections.abc import Iterator
+from decimal import localcontext
 from typing import Any, TypeVar
 
 from attrs import evolve, frozen
@@ -14,6 +15,7 @@ from attrs import evolve, frozen
 from primefixd.clock import Moment
 from primefixd.orders import replacing
 from primefixd.orders.entry import Entry
+from primefixd.orders.exact import EXACT
 from primefixd.orders.judging import IMMEDIATE, judge
 from primefixd.orders.model import (
     FINAL,
@@ -31,6 +33,7 @@ FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its
 IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
 FOREIGN_REPORTS_MAX = 10_000  # keys of reports on orders that are not ours, to tell each once
 QUIET_ASKS_MAX = 5  # how often the silence of one order is asked about
+ASKS_REFUSED_MAX = 5  # refused status requests of one order that are tried again; then its next report must do
 
 
 @frozen
@@ -113,6 +116,14 @@ class Ledger:
         if entry := self._find(client_order_id):
             entry.asking += 1
 
+    def ask_refused(self, client_order_id: str) -> bool:
+        """The venue refused to tell the order's state; whether to ask once more, at most ASKS_REFUSED_MAX times."""
+        entry = self._find(client_order_id)
+        if entry is None:
+            return False
+        entry.asking = max(entry.asking - 1, 0)
+        return any(entry.first(f"ask refused {n}") for n in range(ASKS_REFUSED_MAX))
+
     def link_lost(self, session: str, now: Moment) -> list[Change]:
         """What left on `session` and was not acknowledged is in doubt."""
         lost = [
@@ -129,9 +140,10 @@ class Ledger:
         """What an execution report that came on session `source` changes."""
         entry = self._owner(report)
         if entry is None:
-            return Judgement(self._foreign_once(report))
-        adopted = replacing.adopt(entry, report, now)
-        changes, ask = judge(entry, report, source, now)
+            return Judgement(self.foreign(report))
+        with localcontext(EXACT):
+            adopted = replacing.adopt(entry, report, now)
+            changes, ask = judge(entry, report, source, now)
         if adopted and not any(isinstance(change, OrderUpdated) for change in changes):
             changes.append(OrderUpdated(entry.order))
         changes += replacing.ended(entry, report, now)
@@ -220,7 +232,8 @@ class Ledger:
                 return entry
         return self._by_order_id.get(report.order_id or "")
 
-    def _foreign_once(self, report: Report) -> tuple[Change, ...]:
+    def foreign(self, report: Report) -> tuple[Change, ...]:
+        """A report on an order that is not ours, told once (order-rules.md 28)."""
         key = (report.order_id, report.client_order_id, report.exec_id, report.transaction, report.kind)
         if key in self._foreign:
             return ()

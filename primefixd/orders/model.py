@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from primefixd.orders.exact import EXACT
+
 CLIENT_ORDER_ID_MAX_CHARS = 128  # prime-fix.md section 1, identifiers
 
 
@@ -186,6 +188,7 @@ class Order:
 
     @property
     def average_filled_price(self) -> Decimal | None:
+        """Rounded to 28 digits, since a quotient may have no end; totals are exact."""
         return self.filled_value / self.filled_quantity if self.filled_quantity else None
 
     @property
@@ -195,14 +198,14 @@ class Order:
             return Decimal(0)
         if self.terms.base_quantity is None:
             return None
-        return max(self.terms.base_quantity - self.filled_quantity, Decimal(0))
+        return _rest(self.terms.base_quantity, self.filled_quantity)
 
     @property
     def remaining_value(self) -> Decimal | None:
         """An estimate in quote units for an order sized in quote, else None (order-rules.md 8)."""
         if self.terms.quote_value is None:
             return None
-        return Decimal(0) if self.final else max(self.terms.quote_value - self.filled_value, Decimal(0))
+        return Decimal(0) if self.final else _rest(self.terms.quote_value, self.filled_value)
 
     @property
     def cancelled_quantity(self) -> Decimal | None:
@@ -211,7 +214,11 @@ class Order:
             return None
         if self.status not in (Status.CANCELLED, Status.EXPIRED):
             return Decimal(0)
-        return max(self.terms.base_quantity - self.filled_quantity, Decimal(0))
+        return _rest(self.terms.base_quantity, self.filled_quantity)
+
+
+def _rest(size: Decimal, filled: Decimal) -> Decimal:
+    return max(EXACT.subtract(size, filled), Decimal(0))
 
 
 FINAL = frozenset({Status.FILLED, Status.CANCELLED, Status.REJECTED, Status.EXPIRED})

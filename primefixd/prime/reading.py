@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 
 from primefixd.fix.message import Message
 from primefixd.fix.timestamps import read_timestamp
+from primefixd.orders.exact import AMOUNT_MAX_CHARS
 
-NUMBER_MAX_CHARS = 64  # far beyond any amount; longer digits would cost time wherever they are counted with
 ENVELOPE: Final = frozenset(
     {8, 9, 10, 34, 35, 43, 49, 50, 52, 56, 57, 90, 91, 97, 115, 116, 122, 128, 129, 142, 143, 144, 145, 347, 369, 370}
 )
@@ -121,6 +121,6 @@ class Entry:
 
 def read_number(text: str | None) -> Decimal | None:
     """A decimal as FIX 4.2 writes a float: no exponent, no blanks; None for anything else."""
-    if text is None or len(text) > NUMBER_MAX_CHARS or not _NUMBER.fullmatch(text):
+    if text is None or len(text) > AMOUNT_MAX_CHARS or not _NUMBER.fullmatch(text):
         return None
     return Decimal(text)

@@ -52,6 +52,7 @@ _NO_ORDER_ID = "NONE"  # FIX 4.2, Order Cancel Reject: OrderID of an order that 
 _BID, _OFFER = (tags.BID_PX, tags.BID_SIZE), (tags.OFFER_PX, tags.OFFER_SIZE)
 _QUOTE_ACCEPTED = "0"  # 297
 _VAGUE_QUOTE_REASONS = frozenset({"other", "unknown", "exceeds_limit"})
+ORDER_ID_MAX_CHARS = 256  # the venue's are UUIDs; a longer one is as good as none, since it could not be sent back
 
 
 @frozen
@@ -246,8 +247,9 @@ def _nameless(message: Message) -> Unreadable:
 
 
 def _order_id(fields: Reading) -> str | None:
-    told = fields.text(tags.ORDER_ID)
-    return None if told == _NO_ORDER_ID else told
+    """None also for what could not be sent back: a cancel and a status request must carry it."""
+    told = fields.text(tags.ORDER_ID) or _NO_ORDER_ID
+    return None if told == _NO_ORDER_ID or len(told) > ORDER_ID_MAX_CHARS else told
 
 
 def _reject_reason(fields: Reading, text: str | None) -> RejectReason | None:

@@ -10,10 +10,11 @@ from attrs import evolve, frozen
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
-from primefixd.orders.model import CancelRefused, CancelState, Order, Request, RequestKind
+from primefixd.orders.model import CancelRefused, CancelState, Order, Request, RequestKind, Status
 from primefixd.orders.records import Change
 from primefixd.runtime.sessions import Sessions
 
+_PENDING_ALREADY = "already_pending"  # CxlRejReason 3
 TRIES_MAX = 3  # requests for one wish, when the venue rejects them by number or for their rate; then it is refused
 
 
@@ -87,7 +88,7 @@ class Cancels:
         """The venue rejected the request without a word on the order: try with a new id, up to TRIES_MAX times."""
         key = order.key
         wish = self._wishes.get(key)
-        if wish is None:
+        if wish is None or wish.request_id is None:  # refused twice, by copies of one word: the next waits already
             return []
         if wish.tries >= TRIES_MAX:
             return self._over(key, why, now)
@@ -95,12 +96,20 @@ class Cancels:
         return self._place(order, now)
 
     def refused(self, order: Order, word: CancelRefused, now: Moment) -> list[Change]:
-        """The venue will not cancel the order."""
+        """The venue will not cancel the order. One that is pending there already is as good as ours."""
         wish = self._wishes.get(order.key)
         crossed = wish is not None and wish.named not in (None, order.client_order_id)
         if word.rate_limited or crossed:
             return self.again(order, word.words, now)
+        ours = wish is not None or order.status is Status.PENDING_CANCEL
+        if not ours or word.reason == _PENDING_ALREADY:
+            return []
         return self._over(order.key, word.words, now)
+
+    def asked_by(self, request_id: str | None) -> Order | None:
+        """The order whose cancel left with that id of its own, if its answer is still due."""
+        keys = (key for key, wish in self._wishes.items() if request_id and wish.request_id == request_id)
+        return next(map(self._ledger.get, keys), None)
 
     def _over(self, key: str, why: str, now: Moment) -> list[Change]:
         self._wishes.pop(key, None)

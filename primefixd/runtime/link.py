@@ -37,6 +37,7 @@ from primefixd.runtime.ports import Ports
 
 READ_BYTES_MAX = 65_536
 WRITE_BLOCKED_S = 0.05  # a longer write may have bunched up what it sent: the budget begins anew (order-rules.md 20)
+WRITE_MOST_S = 10.0  # for one message; a venue that reads nothing for so long is left, whatever it still says
 FAREWELL_S = 2.0  # for the last session messages of an ended session; what is not out by then is cut off
 CLOSE_S = 1.0  # for the orderly end of TLS; then the socket is closed all the same
 NUMBERS_REMEMBERED_MAX = 10_000  # which request a number was, for rejects that name only it (order-rules.md 9)
@@ -67,6 +68,9 @@ class Owner(Protocol):
 
     def order_delay(self, now: float) -> float:
         """Seconds until the portfolio may send one more new order."""
+
+    def bunched(self, orders: int, now: float) -> None:
+        """A write was blocked: up to `orders` new orders that left before may arrive only now (order-rules.md 20)."""
 
     def departing(self, item: Waiting, now: Moment) -> Asked | None:
         """What `item` asks for as things stand now; None if it has come to nothing meanwhile."""
@@ -113,6 +117,11 @@ class Link:
         self._ended: Ended | None = None
         self._scope = trio.CancelScope()
 
+    @property
+    def active(self) -> bool:
+        """Whether requests can leave; False from the venue's Logout on, while the last words are still being said."""
+        return self.session.state is SessionState.ACTIVE
+
     def wake(self) -> None:
         """Something new may leave, or a deadline moved."""
         self._to_write.set()
@@ -120,8 +129,12 @@ class Link:
 
     def log_out(self) -> None:
         """Ask the venue for an orderly end; `run` returns when it has answered, or after a bounded wait."""
-        self.session.logout(None, self._clock())
-        self.wake()
+        match self.session.state:
+            case SessionState.DISCONNECTED:
+                self._scope.cancel()  # nothing has been said yet, so there is nobody to take leave of
+            case SessionState.LOGGING_ON | SessionState.ACTIVE:
+                self.session.logout(None, self._clock())
+                self.wake()
 
     async def run(self, stream: trio.abc.Stream) -> Ended:
         """Log on over `stream` and pump until the session has ended; closes `stream` in every case."""
@@ -136,10 +149,7 @@ class Link:
         return self._ended or Ended(EndReason.STREAM_CLOSED, "the connection was given up")
 
     async def _write(self, stream: trio.abc.Stream) -> None:
-        now = self._clock()
-        self._line.limiter.spend(now.mono, leave=1)  # requests wait a second, the Logon does not (order-rules.md 20)
-        await trio.sleep(self._line.limiter.delay(Lane.SESSION, now.mono))
-        await self._put(stream, self._logon(self._clock()))
+        await self._log_on(stream)
         while True:
             self._to_write = trio.Event()
             now = self._clock()
@@ -153,6 +163,17 @@ class Link:
             else:
                 with trio.move_on_after(min((choice.delay_s for choice in choices), default=math.inf)):
                     await self._to_write.wait()
+
+    async def _log_on(self, stream: trio.abc.Stream) -> None:
+        """Say Logon as soon as the budget allows, unless the venue hangs up before that."""
+        limiter = self._line.limiter
+        limiter.spend(self._clock().mono, leave=1)  # requests wait a second, the Logon does not (order-rules.md 20)
+        delay_s = limiter.delay(Lane.SESSION, self._clock().mono)
+        while delay_s > 0:
+            await trio.sleep(delay_s)
+            delay_s = limiter.delay(Lane.SESSION, self._clock().mono)  # a rate reject may have spent it meanwhile
+        if self._ended is None:
+            await self._put(stream, self._logon(self._clock()))
 
     def _choices(self, now: Moment) -> Iterator[_Choice]:
         """What waits, by priority: session messages, then requests in the order of their kinds (order-rules.md 18)."""
@@ -170,6 +191,7 @@ class Link:
         """Number and stamp what leaves now. From here to the socket nothing may come between."""
         if item is None:
             self._line.limiter.take(Lane.SESSION, now.mono)
+            self._to_tick.set()  # the next heartbeat is due that much after what leaves now
             return self.session.next_outgoing(now)
         self._line.outbox.pop(item)
         request = self._owner.departing(item, now)
@@ -198,13 +220,15 @@ class Link:
             return
         began = self._clock()
         try:
-            await stream.send_all(outgoing.data)
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            with trio.fail_after(WRITE_MOST_S):
+                await stream.send_all(outgoing.data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
             self._deliver(self.session.end_of_stream(self._clock()), self._clock())
             self._scope.cancel()
             return
         now = self._clock()
         if now.mono - began.mono > WRITE_BLOCKED_S:
+            self._owner.bunched(self._line.limiter.used(began.mono, Lane.OTHER), now.mono)
             self._line.limiter.spend(now.mono)
 
     async def _read(self, stream: trio.abc.Stream) -> None:
@@ -234,7 +258,8 @@ class Link:
         name = self._line.name
         match event:
             case LoggedOn():
-                self.session.probe(now)  # measures the round trip once a link
+                if self.active:  # a Logout may have come with it
+                    self.session.probe(now)  # measures the round trip once a link
                 self._owner.link_up(name, now)
             case Received(message=message):
                 self._hear(reports.facts(message), now)

@@ -1,7 +1,8 @@
 """One portfolio: where what clients ask and what the venue says meet. The only class that knows both orders and links.
 
 Everything is decided synchronously, between two awaits, so that no other task sees half of a change (house rule 7). The
-rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `cancels` follows cancellations.
+rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `queueing` lets orders wait, `cancels`
+follows cancellations, `asking` puts questions to the venue.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,6 @@ from primefixd.orders.model import (
     QuoteRequest,
     RejectReason,
     Replacement,
-    ReplaceState,
     Report,
     Request,
     RequestKind,
@@ -35,12 +35,14 @@ from primefixd.orders.model import (
     Submission,
 )
 from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
-from primefixd.prime import strategies
-from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Reason, Refused, Submitted
+from primefixd.runtime import refusals
+from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Refused, Submitted
+from primefixd.runtime.asking import Asking
 from primefixd.runtime.cancels import Cancels
 from primefixd.runtime.feed import Body, Feed
 from primefixd.runtime.link import Asked, Word
 from primefixd.runtime.ports import Ports
+from primefixd.runtime.queueing import Queueing, overdue
 from primefixd.runtime.quotes import Quotes
 from primefixd.runtime.replaces import Replaces
 from primefixd.runtime.sessions import Sessions
@@ -78,11 +80,14 @@ class Portfolio:
         self._feed, self._clock = shared.feed, shared.ports.clock
         self._ledger = Ledger()
         self._sessions = Sessions(settings, self, shared.venue, shared.ports)
+        self._queueing = Queueing(self._ledger, self._sessions)
+        self._asking = Asking(self._ledger, self._sessions)
         self._cancels = Cancels(self._ledger, self._sessions, shared.ports.new_id)
         self._replaces = Replaces(self._ledger, self._sessions)
         self._quotes = Quotes(self._sessions)
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._stopping = False
+        self._running = trio.CancelScope()
         self._moved = trio.Event()
         self._settled = trio.Event()
         shared.accounts[settings.portfolio_id] = self
@@ -91,10 +96,11 @@ class Portfolio:
 
     async def run(self) -> None:
         """Keep the sessions alive and the deadlines, until `stop` has logged all of them out."""
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_time)
-            await self._sessions.run()
-            nursery.cancel_scope.cancel()
+        with self._running:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_time)
+                await self._sessions.run()
+                nursery.cancel_scope.cancel()
 
     async def stop(self) -> None:
         """End what queues, wait for what is on the wire, log out; bounded by STOP_ACK_S and STOP_LOGOUT_S seconds."""
@@ -102,13 +108,14 @@ class Portfolio:
         now = self._clock()
         for order in self._ledger.live():
             if order.status is Status.QUEUED:
-                self._withdraw(order)
+                self._queueing.withdraw(order)
                 self._end(order, "stopping", now)
         self._publish([PortfolioChanged(self.view())], now)
         with trio.move_on_after(STOP_ACK_S):
             while any(order.status is Status.SENT and not order.in_doubt for order in self._ledger.live()):
                 self._settled = trio.Event()
                 await self._settled.wait()
+        self._running.deadline = self._clock().mono + STOP_LOGOUT_S
         self._sessions.stop()
 
     async def _keep_time(self) -> None:
@@ -120,7 +127,7 @@ class Portfolio:
             for item in self._sessions.expired(now):
                 self._expire(item, now)
             for order in self._ledger.quiet(now.mono, quiet_ask_s):
-                self._ask(order)
+                self._asking.about(order)
             due = min(self._sessions.next_deadline(), self._ledger.next_quiet(quiet_ask_s))
             with trio.move_on_after(max(due - now.mono, 0.0)):
                 await self._moved.wait()
@@ -132,13 +139,13 @@ class Portfolio:
         now = self._clock()
         key = submission.client_order_id or self._shared.ports.new_id(now)
         if self._ledger.used(key):
-            return self._repeated(key, submission)
+            return refusals.repeated(key, self._ledger.get(key), submission)
         refused = self._refusal(submission, now)
         if refused is not None:
             return refused
-        session = self._route(submission.terms.product_id, submission.session)
+        session = self._queueing.route(submission.terms.product_id, submission.session)
         if session is None:
-            return self._no_session(submission.session)
+            return refusals.no_session(self.name, submission.session, self._sessions)
         order = Order(
             client_order_id=key,
             portfolio=self.name,
@@ -151,8 +158,9 @@ class Portfolio:
             created_at=now.utc,
             updated_at=now.utc,
         )
-        if not self._queue(order, now):
-            return self._busy(session)
+        if not self._queueing.put(order, now):
+            return refusals.busy(session)
+        self._moved.set()
         self._publish([self._ledger.open(order)], now)
         warnings = () if submission.client_order_id else (NO_ID_WARNING,)
         return Submitted(order=order, cursor=order.accepted_cursor, warnings=warnings)
@@ -164,25 +172,22 @@ class Portfolio:
         now = self._clock()
         order = self.find(client_order_id=client_order_id, order_id=order_id)
         if order is None:
-            what = client_order_id or order_id
-            return Refused(
-                reason=Reason.UNKNOWN_ORDER, message=f"There is no order {what} in {self.name}; list orders."
-            )
+            return refusals.unknown_order(self.name, client_order_id or order_id)
         if order.final:
-            return _final(order)
+            return refusals.final(order)
         if order.status is Status.QUEUED:
-            self._withdraw(order)
+            self._queueing.withdraw(order)
             ended = self._ledger.end(order.client_order_id, Status.CANCELLED, now)
             self._publish([ended], now)
             return Cancelling(order=ended.order, cursor=self._feed.newest)
-        self._drop_queued_replace(order, "the order is being cancelled", now)
+        self._publish(self._replaces.drop_queued(order, "the order is being cancelled", now), now)
         self._publish(self._cancels.want(order, client, now), now)
         return Cancelling(order=self._ledger.get(order.client_order_id) or order, cursor=self._feed.newest)
 
     async def replace(self, wanted: Replacement, client: str) -> Submitted | Refused:
         """Give an order new terms under a new id. Answered when the wish is taken; events tell what becomes of it."""
         if self._stopping:
-            return _stopping()
+            return refusals.stopping()
         now = self._clock()
         told = self._replaces.ask(wanted, wanted.new_client_order_id or self._shared.ports.new_id(now), client, now)
         if isinstance(told, Refused):
@@ -196,7 +201,7 @@ class Portfolio:
     async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
         """Ask the venue for a quote; it comes as an event. An empty quote_request_id is made here."""
         if self._stopping:
-            return _stopping()
+            return refusals.stopping()
         now = self._clock()
         request = evolve(request, quote_request_id=request.quote_request_id or self._shared.ports.new_id(now))
         refused = self._quotes.ask(request, client, now)
@@ -223,8 +228,13 @@ class Portfolio:
         return self._ledger.by_order_id(order_id or "")
 
     def orders(self, *, open_only: bool, product_id: str | None, limit: int, after: str | None) -> Page:
-        """Up to `limit` orders, oldest first, those accepted later than `after` (a client_order_id) if given."""
+        """Up to `limit` orders, oldest first, those accepted later than `after` (a client_order_id) if given.
+
+        Raises KeyError if no such order is kept: the caller asks `find` first.
+        """
         start = self._ledger.get(after) if after is not None else None
+        if after is not None and start is None:
+            raise KeyError(after)
         floor = start.accepted_cursor if start else 0
         source: Iterable[Order] = self._ledger.live() if open_only else self._ledger.kept()
         chosen = (
@@ -259,13 +269,17 @@ class Portfolio:
     def order_delay(self, now: float) -> float:
         return self._order_window.delay(now)
 
+    def bunched(self, orders: int, now: float) -> None:
+        """The venue counts the orders of all sessions on receipt: what the blocked one held back counts from now."""
+        self._order_window.spend(now, leave=max(self._order_window.per_second - orders, 0))
+
     def departing(self, item: Waiting, now: Moment) -> Asked | None:
-        if item.deadline is not None and item.deadline <= now.mono:
+        order = self._ledger.get(item.key)
+        if overdue(item, order, now):
             self._expire(item, now)
             return None
         if item.kind is RequestKind.QUOTE:
             return self._quotes.departing(item)
-        order = self._ledger.get(item.key)
         if order is None:
             return None
         match item.kind:
@@ -301,11 +315,13 @@ class Portfolio:
         if isinstance(word, CancelRefused):
             self._cancel_refused(word, session, now)
             return
-        portfolio = self._shared.accounts.get(word.account or "", self)
-        if isinstance(word, Report):
-            portfolio.reported(word, session, now)
+        portfolio = self._shared.accounts.get(word.account) if word.account else self
+        if not isinstance(word, Report):
+            (portfolio or self).quoted(word, now)
+        elif portfolio is None:  # a drop copy tells the orders of all accounts, and an id is unique in its own only
+            self._publish(self._ledger.foreign(word), now)
         else:
-            portfolio.quoted(word, now)
+            portfolio.reported(word, session, now)
 
     def quoted(self, word: Quote | QuoteRefused, now: Moment) -> None:
         """The venue answers a request for a quote of this portfolio's account."""
@@ -318,7 +334,7 @@ class Portfolio:
         order = judgement.order
         if order is None:
             return
-        if report.reject_reason is RejectReason.RATE_LIMITED:
+        if report.reject_reason is RejectReason.RATE_LIMITED and judgement.changes:
             self._sessions.pause(order.session, now)
         self._publish(self._cancels.reported(order, now), now)
         self._replaces.settled(order)
@@ -343,12 +359,16 @@ class Portfolio:
                 self._publish(self._cancels.again(order, word.text, now), now)
             case RequestKind.REPLACE:
                 self._publish(self._replaces.over(order.key, word.text, now), now)
+            case RequestKind.STATUS:
+                self._asking.again(order)
             case _:
-                self._ask(order)
+                self._asking.about(order)
 
     def link_up(self, session: str, now: Moment) -> None:
         self._sessions.logged_on(session, now)
-        self._ask_about(session)
+        for dead in self._sessions.down():
+            self._publish(self._queueing.move_on(dead, now), now)
+        self._asking.about_session(session)
         self._publish(self._cancels.place_all(now), now)
 
     def link_down(self, session: str, now: Moment) -> None:
@@ -356,22 +376,15 @@ class Portfolio:
         self._publish(self._ledger.link_lost(session, now), now)
         self._cancels.link_lost(session)
         doubtful = self._replaces.link_lost(session)
-        for item in self._sessions.outbox(session).drain():
-            match item.kind:
-                case RequestKind.NEW_ORDER:
-                    self._move_on(item, session, now)
-                case RequestKind.REPLACE:
-                    self._replaces.move_on(item, session)
-                case RequestKind.QUOTE:
-                    self._sessions.put(self._sessions.carrier(None) or session, item)
+        self._publish(self._queueing.move_on(session, now), now)
         self._publish(self._cancels.place_all(now), now)
-        self._ask_about(session)
+        self._asking.about_session(session)
         for order in filter(None, map(self._ledger.get, doubtful)):
-            self._ask(order)
+            self._asking.about(order)
         self._settled.set()
 
     def missed(self, session: str) -> None:
-        self._ask_about(session)
+        self._asking.about_session(session)
 
     def session_changed(self, session: SessionView, now: Moment) -> None:
         self._publish([SessionChanged(session)], now)
@@ -380,72 +393,9 @@ class Portfolio:
 
     def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
         if self._stopping:
-            return _stopping()
-        problem = strategies.problem(submission.terms)
-        if problem is not None:
-            return Refused(reason=Reason.INVALID, field=problem.field, message=problem.what)
-        unquoted = self._quotes.refusal(submission.terms, now)
-        if unquoted is not None:
-            return unquoted
-        if submission.session is not None and submission.session not in self._sessions.trading:
-            known = ", ".join(self._sessions.trading)
-            return Refused(reason=Reason.INVALID, field="session", message=f"must be one of {known}")
-        if _deadline(submission, now) <= now.utc:
-            return Refused(reason=Reason.EXPIRED, message="The deadline has passed already; give a later one.")
-        return None
-
-    def _repeated(self, key: str, submission: Submission) -> Submitted | Refused:
-        order = self._ledger.get(key)
-        if order is not None and order.terms == submission.terms:
-            return Submitted(order=order, cursor=order.accepted_cursor, duplicate=True)
-        message = f"client_order_id {key} was used before for another order; use a new one for a new order."
-        return Refused(reason=Reason.DUPLICATE, message=message, order=order)
-
-    def _no_session(self, pin: str | None) -> Refused:
-        if self._sessions.any_active(pin):
-            message = "This machine's clock is off by 4 s or more; set the clock right, then submit again."
-            return Refused(reason=Reason.CLOSED, message=message)
-        what = f"{pin} is not" if pin else f"No session of {self.name} is"
-        retry_at = self._sessions.next_attempt_at(pin)
-        return Refused(reason=Reason.NO_SESSION, message=f"{what} logged on; submit again later.", retry_at=retry_at)
-
-    def _busy(self, session: str) -> Refused:
-        message = f"The queue of {session} is full; submit again later, or more slowly."
-        return Refused(reason=Reason.BUSY, message=message, retry_after_ms=1000)
-
-    def _route(self, product_id: str, pin: str | None) -> str | None:
-        idle = not any(order.terms.product_id == product_id for order in self._ledger.live())
-        return self._sessions.route(product_id, pin, idle)
-
-    def _queue(self, order: Order, now: Moment) -> bool:
-        """Put a new order into its session's queue; False if that is full."""
-        deadline = now.mono + (order.deadline - now.utc).total_seconds() if order.deadline else None
-        item = Waiting(
-            kind=RequestKind.NEW_ORDER,
-            client=order.client,
-            key=order.client_order_id,
-            deadline=deadline,
-            request_id=order.client_order_id,
-        )
-        return self._put(order.session or "", item)
-
-    def _put(self, session: str, item: Waiting) -> bool:
-        self._moved.set()
-        return self._sessions.put(session, item)
-
-    def _move_on(self, item: Waiting, dead: str, now: Moment) -> None:
-        """An order that queued on a dead link goes to another session, or waits for this one (order-rules.md 21)."""
-        order = self._ledger.get(item.key)
-        if order is None or order.status is not Status.QUEUED:
-            return
-        target = None if order.pinned else self._route(order.terms.product_id, None)
-        if target is not None and self._put(target, item):
-            self._publish([self._ledger.moved(item.key, target, now)], now)
-        else:
-            self._put(dead, item)
-
-    def _withdraw(self, order: Order) -> None:
-        self._sessions.outbox(order.session or "").withdraw(order.key, RequestKind.NEW_ORDER)
+            return refusals.stopping()
+        unfit = refusals.unfit(submission, _deadline(submission, now), self._sessions.trading, now)
+        return unfit or self._quotes.refusal(submission.terms, now)
 
     def _expire(self, item: Waiting, now: Moment) -> None:
         order = self._ledger.get(item.key)
@@ -457,44 +407,28 @@ class Portfolio:
             case RequestKind.NEW_ORDER if order is not None and order.status is Status.QUEUED:
                 self._end(order, "expired", now)
 
-    def _drop_queued_replace(self, order: Order, reason: str, now: Moment) -> None:
-        """A cancel drops a replace that still queues (order-rules.md 19)."""
-        if order.replace is not None and order.replace.state is ReplaceState.QUEUED:
-            self._sessions.withdraw(order.key, RequestKind.REPLACE)
-            self._publish(self._replaces.over(order.key, reason, now), now)
-
     def _end(self, order: Order, reason: str, now: Moment, text: str | None = None) -> None:
-        self._publish([self._ledger.end(order.client_order_id, Status.REJECTED, now, reason, text)], now)
+        ended = self._ledger.end(order.client_order_id, Status.REJECTED, now, reason, text)
+        self._publish([ended], now)
+        self._publish(self._cancels.reported(ended.order, now), now)
         self._settled.set()
 
     def _cancel_refused(self, word: CancelRefused, session: str, now: Moment) -> None:
-        order = self._ledger.cancelling(word)
+        order = self._ledger.cancelling(word) or self._cancels.asked_by(word.client_order_id)
         if order is None or order.final:
             return
         if word.rate_limited:
             self._sessions.pause(session, now)
-        if word.replace:
-            self._publish(self._replaces.over(order.key, word.words, now), now)
-        else:
-            self._publish(self._cancels.refused(order, word, now), now)
-        self._ask(order)
-
-    def _ask_about(self, session: str) -> None:
-        """Ask for the state of every order that lives on `session`, if its OrderID is known (order-rules.md 12)."""
-        for order in self._ledger.live():
-            if order.session == session:
-                self._ask(order)
-
-    def _ask(self, order: Order) -> None:
-        carrier = self._sessions.carrier(order.session) if order.order_id is not None else None
-        if carrier is not None:
-            key = order.key
-            self._put(carrier, Waiting(kind=RequestKind.STATUS, client="", key=key, deadline=None, request_id=key))
+        by = self._replaces if word.replace else self._cancels
+        changes = by.refused(order, word, now)
+        self._publish(changes, now)
+        if changes:
+            self._asking.about(order)
 
     def _follow(self, judgement: Judgement, now: Moment) -> None:
         self._publish(judgement.changes, now)
         if judgement.ask and judgement.order is not None:
-            self._ask(judgement.order)
+            self._asking.about(judgement.order)
 
     def _publish(self, changes: Iterable[Body], now: Moment) -> None:
         for change in changes:
@@ -506,12 +440,3 @@ class Portfolio:
 def _deadline(submission: Submission, now: Moment) -> datetime:
     ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
     return submission.deadline or now.utc + ttl
-
-
-def _stopping() -> Refused:
-    return Refused(reason=Reason.CLOSED, message="The daemon is stopping; ask again when it is back.")
-
-
-def _final(order: Order) -> Refused:
-    message = f"Order {order.client_order_id} is {order.status} already; there is nothing to cancel."
-    return Refused(reason=Reason.NOT_CANCELLABLE, message=message, order=order)

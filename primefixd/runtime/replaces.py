@@ -10,9 +10,11 @@ from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import (
+    CancelRefused,
     Order,
     OrderType,
     Replacement,
+    ReplaceState,
     Request,
     RequestKind,
     Terms,
@@ -86,6 +88,19 @@ class Replaces:
         self._left.pop(key, None)
         return self._ledger.replace_refused(key, reason, now)
 
+    def drop_queued(self, order: Order, reason: str, now: Moment) -> list[Change]:
+        """A cancel drops a replace that still queues (order-rules.md 19)."""
+        if order.replace is None or order.replace.state is not ReplaceState.QUEUED:
+            return []
+        self._sessions.withdraw(order.key, RequestKind.REPLACE)
+        return self.over(order.key, reason, now)
+
+    def refused(self, order: Order, word: CancelRefused, now: Moment) -> list[Change]:
+        """The venue will not replace the order; a word on an earlier request says nothing of this one."""
+        if order.replace is None or word.client_order_id not in (None, order.replace.client_order_id):
+            return []
+        return self.over(order.key, word.words, now)
+
     def settled(self, order: Order) -> None:
         """The venue has reported on that order."""
         if order.replace is None:
@@ -97,12 +112,6 @@ class Replaces:
         for key in lost:
             self._ledger.replace_doubtful(key)
         return lost
-
-    def move_on(self, item: Waiting, dead: str) -> None:
-        """A replace that queued on a dead link waits for another session, or for this one."""
-        order = self._ledger.get(item.key)
-        if order is not None and self.departing(item, order) is not None:
-            self._sessions.put(self._sessions.carrier(order.session) or dead, item)
 
 
 def _new_terms(order: Order, wanted: Replacement) -> Terms:

@@ -50,6 +50,14 @@ class Sessions:
     def logged_on(self, session: str, now: Moment) -> None:
         self._supervisors[session].logged_on(now)
 
+    def active(self, session: str | None) -> bool:
+        """Whether requests can leave on that session now."""
+        return session in self._supervisors and self._supervisors[session].active
+
+    def down(self) -> list[str]:
+        """Those that trade and are not logged on; what their last links left is settled."""
+        return [name for name in self.trading if self._supervisors[name].down]
+
     def any_active(self, pin: str | None) -> bool:
         """Whether the pinned session, or any that trades, is logged on, whatever its clock says."""
         return any(self._supervisors[name].active for name in ([pin] if pin else self.trading))

@@ -95,7 +95,12 @@ class Supervisor:
     @property
     def active(self) -> bool:
         """Whether requests can leave on this session now."""
-        return self._state is SessionState.ACTIVE
+        return self._state is SessionState.ACTIVE and self._link is not None and self._link.active
+
+    @property
+    def down(self) -> bool:
+        """Whether it is not logged on, and what its last link left is settled."""
+        return self._active_since is None
 
     @property
     def clock_is_off(self) -> bool:

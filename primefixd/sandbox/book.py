@@ -78,7 +78,7 @@ class VenueOrder:
     chain: list[str] = Factory(lambda self: [self.ask.client_order_id], takes_self=True)
     replacing: Replacing | None = None
     triggered: bool = False  # of a stop limit: the market has touched its StopPx
-    pegged: Decimal | None = None  # of a peg: the price at which it stands now
+    pegged: Decimal | None = None  # of a peg: the price at which it stands since the last look at the market
     next_slice: datetime | None = None  # of a TWAP or VWAP: when its next slice is due
     last_slice: datetime | None = None  # and when the last one was
 

@@ -23,15 +23,13 @@ VOLUME: Final = Decimal(300_000)  # what the market is assumed to trade in one S
 
 
 def following(order: VenueOrder, now: Moment) -> datetime | None:
-    """When the next slice after the last one (and not before `now`) is due; None if there is none."""
+    """When the next slice is due, at `now` if a replace has brought it into the past; None if there is none."""
     ask, begin = order.ask, _begin(order)
     if order.last_slice is None:
         return max(begin, now.utc)
     step = _step(ask, begin)
-    number = (max(order.last_slice, now.utc) - begin) // step + 1
-    due = begin + step * number
-    over = ask.participation is None and number >= len(_weights(ask))
-    return None if over or (ask.expires is not None and due >= ask.expires) else due
+    due = max(begin + step * ((order.last_slice - begin) // step + 1), now.utc)
+    return None if ask.expires is not None and due >= ask.expires else due
 
 
 def quantity(order: VenueOrder, price: Decimal) -> Decimal:

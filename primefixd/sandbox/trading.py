@@ -176,8 +176,6 @@ class Trading:
         matching.trigger(order, price)
         if self._holding:
             return []
-        if order.ask.strategy == Target.PEG and not order.rested:
-            matching.follow(order, price)
         if matching.crosses(order, price):
             return self._trade(order, price, now)
         if order.ask.time_in_force in (Tif.IOC, Tif.FOK):

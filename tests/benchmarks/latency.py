@@ -18,7 +18,7 @@ def main(orders: int) -> None:
         summary = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         wire, ack = summary["submit_to_wire"], summary["submit_to_acknowledgement"]
         pairs = (f"{each['p50_ms']} / {each['p99_ms']}" for each in (wire, ack))
-        print(f"{rate:>10}/s {summary['orders_per_second']:>8}", *(f"{pair:>24}" for pair in pairs))
+        print(f"{rate:>10}/s {summary['orders_per_second'] or 'few':>8}", *(f"{pair:>24}" for pair in pairs))
 
 
 if __name__ == "__main__":

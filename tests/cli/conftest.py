@@ -70,6 +70,14 @@ class Rig:
         command, full = [*PROGRAM, *map(str, arguments), *token], QUIET | self.env | (env or {})
         return subprocess.run(command, capture_output=True, env=full, timeout=START_S, text=True)
 
+    def check(self, *options, ca_file=None):
+        """`check` of the daemon's configuration, with another `ca_file` if told."""
+        config = self.folder / "checked.yaml"
+        config.write_text(self.config.read_text().replace(self.told["ca_file"], str(ca_file or self.told["ca_file"])))
+        config.chmod(0o600)
+        command = [*PROGRAM, "check", "--config", str(config), *options]
+        return subprocess.run(command, capture_output=True, env=QUIET, timeout=START_S, text=True)
+
     def json(self, *arguments):
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr

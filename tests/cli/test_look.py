@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from primefixd.cli.look import every_order
+from primefixd.cli.look import event_line, every_order, troubles
 from primefixd.client import connect
 
 MARKET = ("--product-id", "ETH-USD", "--side", "SELL", "--type", "MARKET", "--base-quantity", "1")
@@ -121,3 +121,25 @@ def test_a_token_that_is_not_known_is_refused_with_what_to_do(rig, primefixd, to
 def test_the_environment_tells_url_and_token(rig, primefixd):
     env = {"PRIMEFIXD_URL": rig.url, "PRIMEFIXD_TOKEN": rig.token}
     assert json.loads(primefixd("status", "--json", env=env).stdout)["server"]["version"]
+
+
+def session(name, state="ACTIVE", error=None, offset_ms=None):
+    return {"name": name, "state": state, "last_error": error, "next_attempt_at": None, "clock_offset_ms": offset_ms}
+
+
+def test_one_reason_is_told_once_however_many_sessions_it_keeps_down():
+    down = [session(name, "DOWN", "logon refused: no") for name in ("a-1", "a-2", "a-3")]
+    assert list(troubles([*down, session("a-4")], None)) == ["a-1 and 2 more are DOWN: logon refused: no"]
+
+
+@pytest.mark.parametrize("offset_ms", [4500.0, -4500.0])
+def test_rule_10_a_clock_that_stops_new_orders_is_told(offset_ms):
+    assert list(troubles([session("a-1", offset_ms=3999.0)], None)) == []
+    (told,) = troubles([session("a-1", offset_ms=offset_ms), session("a-2", offset_ms=1.0)], None)
+    assert told.startswith("this machine's clock is 4.5 s off the venue's")
+
+
+def test_an_event_of_a_cancel_on_its_way_says_so(rig, resting):
+    order = rig.json("order", resting, "--portfolio", "beta") | {"cancel": {"state": "sent"}}
+    event = {"cursor": 7, "time": order["updated_at"], "portfolio": "beta", "type": "order.updated", "order": order}
+    assert event_line(event).endswith("BUY 0.1 BTC-USD at 20000: cancel sent")

@@ -114,6 +114,7 @@ def test_a_host_on_this_machine_is_a_stunnel(host):
 @pytest.mark.parametrize("key", ["SocketUseSSL", "SSLEnable"])
 def test_tls_that_is_asked_for_is_tls_and_elsewhere_it_always_is(key):
     assert one(f"SocketConnectHost=localhost\n{key}=Y")[1].venue.tls
+    assert one(f"{key}=Y")[1].left_out == ()
     _, made = one(f"{key}=N")
     assert made.venue.tls and notes_on(key, made) == ["the venue takes TLS only, so `tls: true`"]
 
@@ -200,6 +201,14 @@ def test_a_session_that_cannot_be_kept_is_left_out_with_its_line(lines, line, wo
     made = imported(text + "[SESSION]\nSenderCompID=good\n")
     assert [kept.service_account_id for kept in made.sessions[None]] == ["good"]
     assert [note.line for note in made.refused] == [line]
+
+
+def test_a_wrong_default_is_told_once_and_words_may_be_in_any_case():
+    text = (
+        DEFAULTS.replace("=30", "=0")
+        + "ConnectionType=INITIATOR\n[SESSION]\nSenderCompID=a\n[SESSION]\nSenderCompID=b\n"
+    )
+    assert [line for line, _ in refused(text)] == [4]
 
 
 def test_sessions_must_fit_together():

@@ -1,11 +1,19 @@
 """Trading through a real daemon on a real sandbox."""
 
 import json
+import os
+import re
 import select
 import subprocess
+import sys
 import time
+from pathlib import Path
 
-from tests.cli.conftest import first_line, start, stop
+import pytest
+
+from tests.cli.conftest import QUIET, first_line, start, stop
+
+README = Path(__file__).parents[2] / "README.md"
 
 MARKET = ("--portfolio", "alpha", "--product-id", "BTC-USD", "--side", "buy", "--type", "MARKET")
 RESTING = ("--type", "LIMIT", "--time-in-force", "GOOD_UNTIL_CANCELLED", "--limit-price", "20000", "--post-only")
@@ -64,8 +72,9 @@ def test_a_rejection_of_the_venue_ends_with_1_and_says_why(rig):
     assert ": unknown_symbol; " in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_refusal_of_the_daemon_names_the_option(rig):
-    done = rig.run("submit", *MARKET, "--base-quantity", "-1")
+@pytest.mark.parametrize("size", ["-1", "0"])
+def test_a_refusal_of_the_daemon_names_the_option(rig, size):
+    done = rig.run("submit", *MARKET, "--base-quantity", size)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("--base-quantity must be ")
     assert "nothing was sent to the venue" in done.stderr
@@ -94,3 +103,13 @@ def test_tail_tells_what_happens_one_event_a_line(rig, tmp_path):
     assert status == event["order"]["status"]
     for process in (people, programs):
         stop(process)
+
+
+def test_the_readme_s_rehearsal_trades_as_it_stands(rig):
+    (terminal,) = re.findall(r"```sh\n(export PRIMEFIXD_TOKEN.*?)```", README.read_text(), re.DOTALL)
+    env = QUIET | rig.env | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-ec", terminal], cwd=rig.folder, env=env, capture_output=True, text=True, timeout=30
+    )
+    assert done.returncode == 0, done.stderr
+    assert " FILLED " in done.stdout.splitlines()[-1]

@@ -12,6 +12,7 @@ from primefixd.clock import Moment
 from primefixd.control import messages, methods
 from primefixd.control.server import OUTGOING_MAX, admitted
 from primefixd.control.settings import ClientSettings, Right
+from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS
 from primefixd.orders.records import OrderUpdated
 from primefixd.runtime.feed import EVENTS_WAITING_MAX
 from primefixd.runtime.portfolio import Portfolio
@@ -130,13 +131,16 @@ async def test_a_refusal_of_the_portfolio_has_its_code_and_says_that_nothing_was
     ("change", "field"),
     [({"limt_price": "1"}, "params.limt_price"), ({"limit_price": 1.5}, "params.limit_price"),
      ({"base_quantity": "-1"}, "params.base_quantity"), ({"side": "buy"}, "params.side"),
-     ({"base_quantity": None}, "params.base_quantity"), ({"type": 1}, "params.type")],
+     ({"base_quantity": None}, "params.base_quantity"), ({"type": 1}, "params.type"),
+     ({"base_quantity": "0"}, "params.base_quantity"), ({"quote_value": "5"}, "params.base_quantity"),
+     ({"session": "none"}, "params.session")],
 )  # fmt: skip
 async def test_bad_terms_name_their_field_and_nothing_reaches_the_venue(plane, autojump_clock, change, field):
     async with plane.socket("trader") as connection:
         reply = await Bare(connection).ask(request("order.submit", 7, **{**ORDER, **change}))
         assert (reply["id"], reply["error"]["code"], reply["error"]["data"]["field"]) == (7, -32602, field)
         assert reply["error"]["data"]["sent"] == "no"
+        assert reply["error"]["message"] == f"{field} {reply['error']['data']['what']}"
         await settle()
         assert plane.arrived() == []
 
@@ -288,8 +292,21 @@ async def test_orders_of_several_portfolios_are_listed_page_by_page(plane, autoj
             if after is None:
                 break
         assert seen == keys
-        wrong = await refusal(everything.orders(after="nowhere/1"))
-        assert (wrong.code, wrong.data["field"]) == (-32602, "params.after")
+        for asked in (everything.orders(after="nowhere/1"), everything.orders(after="main/unheard-of")):
+            wrong = await refusal(asked)
+            assert (wrong.code, wrong.data["field"]) == (-32602, "params.after")
+        alone = await refusal(everything.orders(portfolio="main", after="unheard-of"))
+        assert (alone.code, alone.data["field"]) == (-32602, "params.after")
+
+
+async def test_ids_of_any_length_can_be_paged_by(plane, autojump_clock):
+    async with plane.connect("everything") as everything:
+        longest = "x" * CLIENT_ORDER_ID_MAX_CHARS
+        for portfolio in ("main", "second"):
+            await everything.submit(**ORDER, client_order_id=longest, portfolio=portfolio)
+        first = await everything.orders(limit=1)
+        rest = await everything.orders(after=first["next"])
+        assert [order["portfolio"] for order in rest["orders"]] == ["second"] and rest["next"] is None
 
 
 # Who may connect

@@ -233,3 +233,11 @@ def test_rule_20_after_a_blocked_write_what_left_before_counts_from_now() -> Non
 def test_times_of_departures_stay_ordered() -> None:
     times = departures(Window(7, 0.015), [START + 0.01 * i for i in range(200)])
     assert all(before <= after for before, after in pairwise(times))
+
+
+def test_used_counts_what_left_of_a_lane_within_the_window() -> None:
+    limiter = SessionLimiter(50, 0.015)
+    for step, lane in enumerate((Lane.SESSION, Lane.CANCEL, Lane.OTHER, Lane.OTHER)):
+        limiter.take(lane, START + step / 10)
+    assert [limiter.used(START + 0.5, lane) for lane in Lane] == [4, 3, 2]
+    assert limiter.used(START + 1.25, Lane.OTHER) == 1

@@ -17,8 +17,19 @@ from typing import Any
 import trio
 
 from primefixd.client import Client
-from tests.support.counterparty import Heard, Loopback, Peer, needed, quickfix, write_certificate, write_settings
+from tests.support.counterparty import (
+    Heard,
+    Loopback,
+    Peer,
+    needs_loopback,
+    needs_quickfix,
+    quickfix,
+    write_certificate,
+    write_settings,
+)
 from tests.support.world import LIMIT, World, configuration, free_port, until, until_ready
+
+pytestmark = [needs_quickfix, needs_loopback]
 
 PRICE = "50000"
 TERMS = LIMIT | {"limit_price": PRICE}
@@ -68,7 +79,7 @@ class Floor:
         if old.startswith("stays"):
             return [[[35, "9"], [11, new], *named, [39, "0"], [434, "2"], [102, "99"], [58, "as it is"]]]
         order = self.orders[old]
-        fields = dict(order.fields) | {tag: value for tag, value in message.fields if tag in (11, 38, 44, 99, 126, 210)}
+        fields = dict(order.fields) | {tag: value for tag, value in message.fields if tag in (11, 37, 38, 44)}
         self.orders[new], self.filled[new] = Heard(order.session, list(fields.items())), self.filled[old]
         return [self.report(new, "E", "E", more=named), self.report(new, "5", "0", more=named)]
 
@@ -102,7 +113,8 @@ class Floor:
         order, filled = self.orders[key], self.filled[key]
         size = Decimal(order.get(38) or "0.005")  # sized in quote: about that much
         leaves = size - filled if status not in ("4", "8") else Decimal(0)
-        body = {35: "8", 37: f"venue-{key}", 11: key, 17: f"exec-{next(self._ids)}", 20: "0", 150: kind, 39: status}
+        order_id = order.get(37) or f"venue-{key}"
+        body = {35: "8", 37: order_id, 11: key, 17: f"exec-{next(self._ids)}", 20: "0", 150: kind, 39: status}
         body |= {tag: value for tag, value in order.fields if tag in COPIED}
         body |= {14: f"{filled}", 151: f"{leaves}", 6: PRICE if filled else "0", 32: "0"}
         return [[tag, value] for tag, value in (body | dict(more or [])).items()]
@@ -113,7 +125,6 @@ async def against_quickfix(
     folder: Path, *, sessions: int = 7, tls: bool = True, proxied: bool = False, heartbeat_s: int = 30
 ) -> AsyncIterator[tuple[Peer, Floor, Client, World]]:
     """The daemon logged on to QuickFIX, both in one network without a way out."""
-    needed()
     network, floor, port = Loopback(), Floor(), free_port()
     own = folder / "quickfix"
     own.mkdir()
@@ -227,6 +238,35 @@ async def test_quickfix_understands_every_order_type(tmp_path: Path) -> None:
         assert (floor.orders["exact-1"][152], floor.orders["exact-1"][8998]) == ("250.00", "Y")
         assert (floor.orders["peg-1"][836], floor.orders["peg-1"][211]) == ("1", "-1.5")
         assert floor.orders["vwap-1"][849] == "0.25" and floor.orders["post-1"][18] == "A"
+        assert not peer.refusals() and not peer.downs
+
+
+async def test_replaces_and_quotes_with_quickfix_as_the_venue(tmp_path: Path) -> None:
+    async with against_quickfix(tmp_path, sessions=2) as (peer, floor, desk, _), desk.subscribe() as events:
+        for key in ("rest-1", "stays-1"):
+            await desk.submit(client_order_id=key, **TERMS)
+            await until(desk, key, status="OPEN")
+            more = {"base_quantity": "0.02", "limit_price": "49999"}
+            await desk.call("order.replace", client_order_id=key, new_client_order_id=f"{key}-new", **more)
+        order = await until(desk, "rest-1-new", status="OPEN", base_quantity="0.02")
+        assert (order["chain"], order["limit_price"]) == (["rest-1", "rest-1-new"], "49999")
+        await peer.send(floor.orders["rest-1"].session, floor.execution("rest-1-new", "0.02"))
+        await until(desk, "rest-1", status="FILLED", client_order_id="rest-1-new")
+        order = await until(desk, "stays-1", status="OPEN", replace=None)
+        assert (order["base_quantity"], order["limit_price"]) == ("0.01", PRICE)
+        wish = {"side": "BUY", "base_quantity": "0.01", "limit_price": "60000"}
+        await desk.call("quote.request", product_id="BTC-USD", quote_request_id="good", **wish)
+        await desk.call("quote.request", product_id="NONE-USD", quote_request_id="bad", **wish)
+        told: list[str] = []
+        with trio.fail_after(20):
+            async for event in events:
+                told.append(event["type"])
+                if {"order.replace_rejected", "quote.received", "quote.rejected"} <= set(told):
+                    break
+        accept = TERMS | {"type": "RFQ", "time_in_force": "FILL_OR_KILL", "quote_id": "for good"}
+        await desk.submit(client_order_id="fill-quoted", **accept)
+        await until(desk, "fill-quoted", status="FILLED")
+        assert (floor.orders["fill-quoted"][117], floor.orders["fill-quoted"][847]) == ("for good", "R")
         assert not peer.refusals() and not peer.downs
 
 

@@ -13,8 +13,10 @@ import pytest
 import trustme
 
 from primefixd.client import Client
-from tests.support.counterparty import Heard, Peer, needed, quickfix, trust, write_settings
+from tests.support.counterparty import Heard, Peer, needs_quickfix, quickfix, trust, write_settings
 from tests.support.world import World, booked, configuration, free_port
+
+pytestmark = needs_quickfix
 
 ONE, TWO = "p0s0-account", "p0s1-account"
 
@@ -22,7 +24,6 @@ ONE, TWO = "p0s0-account", "p0s1-account"
 @asynccontextmanager
 async def against_the_sandbox(folder: Path) -> AsyncIterator[tuple[Peer, Client, Path]]:
     """QuickFIX's two sessions logged on to a sandbox of its own process."""
-    needed()
     port = free_port()
     made = World(folder, configuration(folder, venue_port=port))
     try:
@@ -240,7 +241,7 @@ async def test_quickfix_is_told_why_an_order_is_rejected(tmp_path: Path) -> None
         assert not peer.refusals()
 
 
-async def test_quickfix_and_the_sandbox_keep_a_session_through_gaps_tests_and_ends(tmp_path: Path) -> None:
+async def test_quickfix_and_the_sandbox_keep_a_session_through_tests_and_ends(tmp_path: Path) -> None:
     async with against_the_sandbox(tmp_path) as (peer, oracle, _):
         await peer.send(ONE, [[35, "1"], [112, "are you there?"]])
         await peer.until(lambda: [e for e in peer.of("0", ONE) if e.get(112) == "are you there?"], "a Heartbeat")
@@ -255,8 +256,19 @@ async def test_quickfix_and_the_sandbox_keep_a_session_through_gaps_tests_and_en
         assert not peer.refusals()
 
 
+async def test_a_resend_that_quickfix_asks_for_is_rejected_as_the_venue_does(tmp_path: Path) -> None:
+    async with against_the_sandbox(tmp_path) as (peer, oracle, folder):
+        await oracle.call("venue.skip", service_account_id=ONE, count=2)
+        await peer.send(ONE, [[35, "1"], [112, "behind the gap"]])
+        asked = (await peer.until(lambda: [e for e in peer.sent if e[35] == "2"], "asked for a resend"))[0]
+        (log,) = (folder / "quickfix" / "log").glob(f"*{ONE}*.messages.current.log")
+        await peer.until(lambda: f"\x0145={asked[34]}\x01" in log.read_text(), "a Reject of it")
+        (reject,) = [line for line in log.read_text().splitlines() if "\x0135=3\x01" in line]
+        assert "\x01372=2\x01" in reject and "\x01373=11\x01" in reject and "not supported" in reject
+        assert not peer.downs
+
+
 async def test_a_false_signature_is_refused_with_words(tmp_path: Path) -> None:
-    needed()
     port = free_port()
     made = World(tmp_path, configuration(tmp_path, venue_port=port))
     try:
@@ -273,7 +285,6 @@ async def test_a_false_signature_is_refused_with_words(tmp_path: Path) -> None:
 
 
 async def test_quickfix_does_not_trust_the_sandbox_without_its_authority(tmp_path: Path) -> None:
-    needed()
     port = free_port()
     made = World(tmp_path, configuration(tmp_path, venue_port=port))
     other = tmp_path / "other.pem"

@@ -469,10 +469,16 @@ def test_rule_05_a_bust_is_no_gap() -> None:
     assert names(story.hears(fill("h", "0.1", "0.5", 6))) == ["OrderFilled", "FillGap"]
 
 
+def test_rule_05_a_gap_shows_through_a_fill_that_was_taken_back_before_it_came() -> None:
+    story = Story()
+    judged = story.hears(NEW, bust("e", "b", 4), fill("e", "0.4", "0.6", 2))
+    assert names(judged) == ["OrderFilled", "FillBusted", "OrderUpdated", "FillGap"]
+
+
 def test_rule_05_a_correction_is_no_gap() -> None:
     story = Story()
     story.hears(NEW, fill("e", "0.4", "0.4", 2))
-    assert names(story.hears(correction("e", "c", "0.5", 3, cumulative_quantity="0.5")))[0] == "FillCorrected"
+    assert names(story.hears(correction("e", "c", "0.5", 3, cumulative_quantity="0.5"))) == ["FillCorrected"]
     assert names(story.hears(fill("f", "0.1", "0.6", 4))) == ["OrderFilled"]
     assert names(story.hears(fill("g", "0.1", "0.8", 5))) == ["OrderFilled", "FillGap"]
 

@@ -199,7 +199,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize(
-    "bad", ["1x", "NaN", "Infinity", "1e5", "1_000", "1,5", "--1", ".", "-", " 1", "１", "0x1", "1" * 65]
+    "bad", ["1x", "NaN", "Infinity", "1e5", "1_000", "1,5", "--1", ".", "-", " 1", "１", "0x1", "9" * 65]
 )
 @pytest.mark.parametrize("tag, name", NUMBERS.items())
 def test_a_number_that_cannot_be_read_is_named_and_the_rest_stands(tag: int, name: str, bad: str) -> None:
@@ -590,3 +590,9 @@ def test_no_message_raises(letter: bytes, fields: list[tuple[int, bytes]]) -> No
             assert number is None or number >= 0
         told_texts = {raw.decode("utf-8", "backslashreplace") for _, raw in fields}
         assert {text for _, text in told.raw} <= told_texts
+
+
+@pytest.mark.parametrize("told", ["", "NONE", "X" * 257])
+def test_an_order_id_that_could_not_be_sent_back_is_none(told: str) -> None:
+    assert changed(_37=told).order_id is None
+    assert changed(_37="X" * 256).order_id == "X" * 256

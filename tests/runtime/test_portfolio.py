@@ -520,6 +520,8 @@ async def test_listing_pages_without_gap_or_repeat(autojump_clock: MockClock, ri
             break
         after = page.next
     assert found == [f"q-{n:02}" for n in range(25)]
+    with pytest.raises(KeyError):
+        rig.portfolio.orders(open_only=True, product_id=None, limit=10, after="nowhere")
 
 
 async def test_a_portfolio_with_a_lower_rate_keeps_to_it(autojump_clock: MockClock, nursery: trio.Nursery) -> None:

@@ -1,9 +1,12 @@
 """Stops and pegs: what the market does to orders that wait for it or follow it."""
 
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from primefixd.sandbox import matching
 
@@ -114,3 +117,10 @@ def test_peg_without_distance_takes_and_post_only_forbids_it(desk: Any) -> None:
 def test_peg_expires_at_its_time(desk: Any) -> None:
     desk.say(peg().replace("59=1", "59=6|126=20261123-15:00:10"))
     assert desk.wait(10) == ["C/C"]
+
+
+@given(st.decimals(Decimal("1e-8"), Decimal("1e9"), places=8), st.integers())
+def test_one_to_three_positive_parts_sum_to_the_whole(quantity: Decimal, seed: int) -> None:
+    split = matching.parts(quantity, Random(seed))
+    assert 1 <= len(split) <= matching.PARTS_MAX and all(part > 0 for part in split) and sum(split) == quantity
+    assert split == matching.parts(quantity, Random(seed))

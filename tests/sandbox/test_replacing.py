@@ -124,6 +124,14 @@ def test_what_a_replace_must_say(desk: Any, changes: dict[str, str | None], answ
     assert desk.ask(edit(desk, **changes)) == [answer]
 
 
+def test_display_size_is_replaced_or_stays(desk: Any) -> None:
+    desk.say(LIMIT + "|210=1")
+    desk.ask(edit(desk))
+    assert desk.wait(0.3, 210) == ["210=1"]
+    desk.ask(edit(desk, "c", "b", t210="0.5"))
+    assert desk.wait(0.3, 210) == ["210=0.5"]
+
+
 def test_total_quantity_must_be_more_than_what_is_filled(desk: Any) -> None:
     desk.say(LIMIT)
     desk.fill("0.5", "59000")
@@ -224,5 +232,33 @@ def test_reports_of_a_forgotten_order_are_lost_by_any_name_of_its_chain(desk: An
     [report] = desk.exchange.advance(desk.now.later(1))
     assert isinstance(report, Report) and dict(report.body)[tags.CL_ORD_ID] == "b"
     assert delivery.route(report) == []
+    delivery.forget("b")
     delivery.asked_for(report.names)
     assert delivery.route(report) == ["main-1"]
+
+
+def test_new_name_is_taken_for_a_day_from_the_replace_on(desk: Any) -> None:
+    desk.say(LIMIT)
+    desk.wait(23 * 3600)
+    desk.ask(edit(desk))
+    desk.wait(2 * 3600)
+    assert desk.say(LIMIT.replace("11=a", "11=b"), 39, 103) == ["39=8|103=6"]
+    assert desk.say(LIMIT)[0] == "A/A"
+
+
+def test_replace_over_the_rate_is_refused_unread(desk: Any) -> None:
+    desk.say(LIMIT)
+    [answer] = desk.intake.answer(desk.build(edit(desk)), desk.account, True, desk.now)
+    fields = dict(answer.body)
+    assert (answer.msg_type, fields[434], fields[102], answer.word) == ("9", "2", "99", "rate")
+    assert desk.wait(1) == []
+
+
+def test_slice_that_a_new_end_brings_into_the_past_is_traded_at_once(desk: Any) -> None:
+    desk.say(TWAP)
+    desk.wait(45)
+    desk.ask(edit(desk, t44="61000", t126="20261123-15:00:50"))
+    assert desk.wait(0.3, 150, 60, 14) == [
+        "150=5|60=20261123-15:00:45.200|14=0.5",
+        "150=1|60=20261123-15:00:45.200|14=2",
+    ]

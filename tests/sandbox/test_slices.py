@@ -65,6 +65,24 @@ def test_all_that_came_due_in_one_long_step_is_told_in_its_order_and_at_its_time
     ]
 
 
+def test_what_came_due_before_the_market_moved_is_traded_at_the_former_price(desk: Any) -> None:
+    place(desk)
+    desk.now = desk.now.later(12)
+    assert desk.price(60050, 31, 60) == ["31=60000|60=20261123-15:00:10.000"]
+
+
+def test_one_long_step_of_time_is_the_same_as_many_short_ones(desk: Any, accounts: Any, build: Any, now: Any) -> None:
+    def trade(steps: list[float]) -> list[str]:
+        other = type(desk)(accounts, build, now)
+        for number in range(20):
+            limit = f"38=1|40=2|44={Decimal(3000) - Decimal(number) / 2}|54=1|55=ETH-USD|59=6"
+            other.say(f"11=l{number}|{limit}|126=20261123-15:0{number % 3 + 1}:00|847=L")
+            other.say(f"11=t{number}|{limit}|{TIMES}|847=T")
+        return [told for step in steps for told in other.wait(step, 11, 150, 31, 14)]
+
+    assert trade([200.0]) == trade([2.5] * 80)
+
+
 def test_order_sized_in_quote_spends_its_value_in_slices(desk: Any) -> None:
     text = ORDER.format(kind="T", times=TIMES).replace("38=1", "152=60060").replace("847=T", "847=T|8998=Y")
     desk.say(text)

@@ -286,3 +286,22 @@ async def _shout(stream: trio.abc.Stream, junk: bytes) -> None:
         pass
     if not isinstance(stream, trio.SSLStream):
         await trio.aclose_forcefully(stream)
+
+
+async def test_book_shows_an_order_by_its_newest_name_with_its_chain_and_its_prices(house: Open) -> None:
+    async with house() as place, place.control() as call:
+        await call("venue.price", product_id="BTC-USD", price="60000")
+        client = await place.client()
+        await client.say("35=D|1=main|11=a|38=1|40=2|44=61000|54=1|55=BTC-USD|59=1|99=60500|847=SL")
+        order_id = (await client.hear()).get(37)
+        terms = "38=2|40=2|44=61000|54=1|55=BTC-USD|99=60800|21=1|60=20261123-15:00:00"
+        await client.say(f"35=G|11=b|41=a|37={order_id}|{terms}")
+        assert await client.told(150, count=3) == ["150=0", "150=E", "150=5"]
+        [order] = (await call("venue.book"))["orders"]
+        names = ("client_order_id", "chain", "status", "strategy", "quantity", "limit_price", "stop_price")
+        assert [order[name] for name in names] == ["b", ["a", "b"], "0", "SL", "2", "61000", "60800"]
+        assert order["working_price"] is None
+        await call("venue.price", product_id="BTC-USD", price="61500")
+        assert (await call("venue.book"))["orders"][0]["working_price"] == "61000"
+        await call("venue.fill", client_order_id="a", quantity="0.5")
+        assert await client.told(11, 31) == ["11=b|31=61000"]

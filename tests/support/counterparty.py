@@ -11,7 +11,7 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from shutil import which
 from typing import Any
@@ -21,7 +21,7 @@ import trio
 import trustme
 from attrs import field, frozen, mutable
 
-DICTIONARY = Path(sys.prefix, "share", "quickfix", "FIX42.xml")
+PACKAGE = "quickfix-ssl"
 PROGRAM = Path(__file__).with_name("quickfix_peer.py")
 SETTLE_S = 30.0
 STOP_S = 15.0
@@ -44,14 +44,9 @@ GROUPS = {"NoMiscFees": ("MiscFeeAmt", "MiscFeeCurr", "MiscFeeType"), "NoAllocs"
 VALUES = {139: ("12", "14"), 150: ("I",), 102: ("99",), 103: ("99",), 300: ("99",)}
 
 
-def needed() -> None:
-    """Skips the test where QuickFIX is not installed."""
-    if find_spec("quickfix") is None:
-        pytest.skip("quickfix is not importable: its wheel with TLS is for CPython 3.11 on Linux x86-64 only")
-
-
 def write_dictionary(file: Path) -> None:
-    tree = ElementTree.parse(DICTIONARY)
+    (theirs,) = (each.locate() for each in distribution(PACKAGE).files or () if each.name == "FIX42.xml")
+    tree = ElementTree.parse(Path(str(theirs)))
     messages, fields = tree.find("messages"), tree.find("fields")
     assert messages is not None and fields is not None
     for number, (name, kind) in FIELDS.items():
@@ -133,15 +128,33 @@ class Loopback:
         user = [] if os.getuid() == 0 else ["--map-root-user"]
         self.open = ["unshare", *user, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
         self._user = ["--user", "--preserve-credentials"] if user else []
-        missing = [name for name in ("unshare", "nsenter", "ip") if which(name) is None]
-        if missing:
-            pytest.skip(f"{', '.join(missing)} missing: Debian's packages are util-linux and iproute2")
-        if subprocess.run([*self.open, "true"], capture_output=True, check=False, timeout=10).returncode:
-            pytest.skip("unshare --net is not permitted here; QuickFIX listens on every interface without it")
 
     def enter(self, pid: int) -> list[str]:
         """What to put before a command so that it runs in the network of that process."""
         return ["nsenter", f"--target={pid}", *self._user, "--net"]
+
+
+def _installed() -> bool:
+    try:
+        distribution(PACKAGE)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _no_loopback() -> str:
+    """Why there is no network of its own to be had, empty if there is."""
+    missing = [name for name in ("unshare", "nsenter", "ip") if which(name) is None]
+    if missing:
+        return f"{', '.join(missing)} missing: Debian's packages are util-linux and iproute2"
+    tried = subprocess.run([*Loopback().open, "true"], capture_output=True, check=False, timeout=10)
+    return "QuickFIX listens on every interface, and unshare --net is not permitted here" if tried.returncode else ""
+
+
+needs_quickfix = pytest.mark.skipif(
+    not _installed(), reason=f"{PACKAGE} is not installed: its only wheel is for CPython 3.11 on Linux x86-64"
+)
+needs_loopback = pytest.mark.skipif(bool(_no_loopback()), reason=_no_loopback() or "none")
 
 
 @frozen

@@ -1,0 +1,75 @@
+"""New orders of one portfolio between their acceptance and their leaving: which session's queue they wait in.
+
+An order that waits is in exactly one queue, and moves only from a session that is down (order-rules.md 21). Nothing
+here waits or publishes; what changes is returned.
+"""
+
+from attrs import frozen
+
+from primefixd.clock import Moment
+from primefixd.dispatch.outbox import Waiting
+from primefixd.orders.ledger import Ledger
+from primefixd.orders.model import Order, RequestKind, Status
+from primefixd.orders.records import Change
+from primefixd.runtime.sessions import Sessions
+
+_ON_ANY_SESSION = frozenset({RequestKind.REPLACE, RequestKind.QUOTE})
+
+
+@frozen
+class Queueing:
+    ledger: Ledger
+    sessions: Sessions
+
+    def route(self, product_id: str, pin: str | None) -> str | None:
+        """The session for a new order, None if there is none."""
+        idle = not any(order.terms.product_id == product_id for order in self.ledger.live())
+        return self.sessions.route(product_id, pin, idle)
+
+    def put(self, order: Order, now: Moment) -> bool:
+        """Put a new order into its session's queue; False if that is full."""
+        deadline = now.mono + (order.deadline - now.utc).total_seconds() if order.deadline else None
+        item = Waiting(
+            kind=RequestKind.NEW_ORDER,
+            client=order.client,
+            key=order.key,
+            deadline=deadline,
+            request_id=order.client_order_id,
+        )
+        return self.sessions.put(order.session or "", item)
+
+    def withdraw(self, order: Order) -> None:
+        """Take the order out again: it ends before it has left."""
+        self.sessions.outbox(order.session or "").withdraw(order.key, RequestKind.NEW_ORDER)
+
+    def move_on(self, dead: str, now: Moment) -> list[Change]:
+        """Let what queues on a dead link go to other sessions, or wait for this one.
+
+        Cancels and questions leave the queue for good: who keeps them places them anew.
+        """
+        changes: list[Change] = []
+        for item in self.sessions.outbox(dead).drain():
+            if item.kind is RequestKind.NEW_ORDER:
+                changes += self._move(item, dead, now)
+            elif item.kind in _ON_ANY_SESSION:
+                self.sessions.put(self.sessions.carrier(None) or dead, item)
+        return changes
+
+    def _move(self, item: Waiting, dead: str, now: Moment) -> list[Change]:
+        order = self.ledger.get(item.key)
+        if order is None or order.status is not Status.QUEUED:
+            return []
+        target = None if order.pinned else self.route(order.terms.product_id, None)
+        if target is not None and self.sessions.put(target, item):
+            return [self.ledger.moved(item.key, target, now)]
+        self.sessions.put(dead, item)
+        return []
+
+
+def overdue(item: Waiting, order: Order | None, now: Moment) -> bool:
+    """Whether it must not leave any more; a new order by either clock: the wall clock may have been set meanwhile."""
+    if item.deadline is not None and item.deadline <= now.mono:
+        return True
+    if item.kind is not RequestKind.NEW_ORDER or order is None or order.deadline is None:
+        return False
+    return order.deadline <= now.utc
