@@ -52,8 +52,9 @@ class Probed:
         yield "host name", self._host_name()
         for number, certificate in enumerate(self.chain, 1):
             yield f"certificate {number}", f"{certificate.words()} ({_left(certificate, self.now)})"
-        offset = "unknown: the venue ended the connection without a word"
-        yield "clock offset", offset if self.clock_offset_ms is None else f"{self.clock_offset_ms} ms"
+        if self.refusal is None:
+            offset = "unknown: the venue ended the connection without a word"
+            yield "clock offset", offset if self.clock_offset_ms is None else f"{self.clock_offset_ms} ms"
 
     def document(self) -> dict[str, object]:
         """For programs. `clock_offset_ms` is the venue's clock less ours, null if it gave no answer."""

@@ -29,7 +29,7 @@ portfolios:
 
 
 class Server:
-    """A TLS server on the loopback whose certificate an intermediate authority has issued; it says nothing."""
+    """A TLS server on the loopback whose certificate an intermediate authority has issued; it answers nothing."""
 
     def __init__(self, *names, days=90.5, tls=ssl.TLSVersion.TLSv1_3, plain=None):
         self.root = trustme.CA(organization_name="root of the test")
@@ -37,6 +37,9 @@ class Server:
         leaf = self.root.create_child_ca().issue_cert(*names or ("localhost",), **validity)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.maximum_version = tls
+        self._tls.sni_callback = lambda _, name, __: self.asked.append(name)
+        self.asked = []
+        self.then = None  # TLS of the connections after the first
         if tls < ssl.TLSVersion.TLSv1_2:
             self._tls.minimum_version = tls
             self._tls.set_ciphers("ALL:@SECLEVEL=0")
@@ -64,7 +67,8 @@ class Server:
             connection.sendall(self._plain)
             connection.recv(1000)
             return
-        with self._tls.wrap_socket(connection, server_side=True) as stream:
+        tls = self.then if self.then and self.accepted > 1 else self._tls
+        with tls.wrap_socket(connection, server_side=True) as stream:
             while got := stream.recv(1000):
                 self.received += got
                 if b"\x0135=A\x01" in self.received:
@@ -128,6 +132,14 @@ def test_the_chain_comes_as_pem_with_a_summary_beside_it(primefixd, serve):
     assert server.received == b""
 
 
+def test_the_server_is_asked_for_by_its_name_where_it_has_one(primefixd, checked, serve):
+    server = serve()
+    for host in ("localhost", "127.0.0.1"):
+        assert primefixd("fetch-certificate", f"{host}:{server.port}").returncode == 0
+    assert checked(server).returncode == 0
+    assert server.asked == ["localhost", None, *["localhost"] * 3]
+
+
 def test_the_sandbox_shows_its_own(primefixd, rig, tmp_path):
     done = primefixd("fetch-certificate", rig.told["venue"])
     assert done.returncode == 0 and "for localhost" in done.stderr.replace("127.0.0.1, ", "")
@@ -147,7 +159,8 @@ def test_what_is_no_tls_server_is_one_sentence(primefixd, serve):
         done = primefixd("fetch-certificate", place)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"{place} sent no certificate: ") and why in done.stderr
-        assert done.stderr.count("\n") == 1
+        assert done.stderr.count("\n") == 1 and "system lib" not in done.stderr
+    assert primefixd("fetch-certificate", "[::1]:1").stderr.startswith("[::1]:1 sent no certificate: ")
 
 
 @pytest.mark.parametrize("place", ["localhost", "localhost:0", "localhost:65536", ":1", "-help:1", "a b:1", "a\n:1"])
@@ -198,6 +211,22 @@ def test_people_read_the_same(checked, serve):
     assert "without a word" in lines[-1]
 
 
+def test_a_chain_of_another_connection_is_not_taken_for_this_one(checked, serve):
+    server = serve()
+    server.then = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.root.issue_cert("localhost").configure_cert(server.then)
+    told, connection = document(checked(server, "--json"))
+    fingerprint = x509.load_der_x509_certificate(server.sent[0]).fingerprint(SHA256()).hex()
+    assert [each["sha256"] for each in connection["chain"]] == [fingerprint]
+    assert any("different certificates" in warning for warning in told["warnings"])
+
+
+def test_a_venue_that_is_not_trusted_hears_nothing_and_is_said_to_have_told_nothing(checked, serve):
+    server = serve(days=-1)
+    done = checked(server)
+    assert done.returncode == 1 and server.received == b"" and "clock offset" not in done.stdout
+
+
 def test_nobody_is_logged_on_the_venue_hears_no_credential(checked, serve):
     server = serve()
     assert checked(server).returncode == 0
@@ -237,6 +266,7 @@ def test_a_certificate_for_another_name_is_refused(checked, serve):
     _, connection = document(done)
     assert done.returncode == 1 and connection["host_verified"] is False
     assert "prime.example" in connection["refusal"]
+    assert document(checked(serve(), "--json", name="127.0.0.1"))[1]["host_verified"] is False
     assert "prime.example, not in the certificate" in checked(serve(), name="prime.example").stdout
 
 
