@@ -109,6 +109,15 @@ def test_peg_fills_actively_at_its_wig_level(desk: Any, side: int, wig: int, bef
     assert set(desk.price(at, 31)) == {f"31={at}"}
 
 
+def test_peg_does_not_take_at_a_wig_level_beyond_its_limit(desk: Any) -> None:
+    desk.say(peg(offset="5000", price=59000) + "|8007=59800")
+    assert desk.price(59800) == []
+
+
+def test_peg_with_a_negative_offset_reaches_into_the_market(desk: Any) -> None:
+    assert desk.say(peg(offset="-10"), 31)[2] == "31=60000"
+
+
 def test_peg_without_distance_takes_and_post_only_forbids_it(desk: Any) -> None:
     assert desk.say(peg(offset="0") + "|18=A", 39, 103) == ["39=8|103=99"]
     assert desk.say(peg(offset="0").replace("11=a", "11=b"), 31)[2] == "31=60000"
@@ -117,6 +126,30 @@ def test_peg_without_distance_takes_and_post_only_forbids_it(desk: Any) -> None:
 def test_peg_expires_at_its_time(desk: Any) -> None:
     desk.say(peg().replace("59=1", "59=6|126=20261123-15:00:10"))
     assert desk.wait(10) == ["C/C"]
+
+
+@pytest.mark.parametrize(
+    ("side", "price", "yes"), [("1", 100, True), ("1", 101, False), ("2", 100, True), ("2", 99, False)]
+)
+def test_a_limit_is_crossed_at_its_price_or_better(side: str, price: int, yes: bool) -> None:
+    assert reaches(side, Decimal(price), Decimal(100)) is yes
+    assert reaches(side, Decimal(price), None)
+
+
+@pytest.mark.parametrize(
+    ("terms", "crossed", "uncrossed"),
+    [
+        ("59=1", "2", "0"),
+        ("59=6|126=20261123-16:00:00", "2", "0"),
+        ("59=3", "2", "4"),
+        ("59=4", "2", "8"),
+        ("59=1|18=A", "8", "0"),
+    ],
+)
+def test_fate_by_time_in_force(desk: Any, terms: str, crossed: str, uncrossed: str) -> None:
+    for name, price in (("crossed", 60001), ("uncrossed", 59999)):
+        desk.say(f"11={name}|38=1|40=2|44={price}|54=1|55=BTC-USD|{terms}|847=L")
+    assert (desk.order("crossed").status, desk.order("uncrossed").status) == (crossed, uncrossed)
 
 
 @given(st.decimals(Decimal("1e-8"), Decimal("1e9"), places=8), st.integers())
