@@ -7,7 +7,8 @@ from decimal import Decimal
 from attrs import define, field
 
 from primefixd.orders.executions import Executions
-from primefixd.orders.model import Order, Report, Status, Terms
+from primefixd.orders.model import Order, Status, Terms
+from primefixd.orders.reports import Report
 
 REMEMBERED_MAX = 10_000  # words and oddities of one order; beyond it all are forgotten, and may be told once more
 

@@ -10,7 +10,8 @@ from enum import Enum, auto
 
 from attrs import evolve
 
-from primefixd.orders.model import Fill, Report, Transaction
+from primefixd.orders.model import Fill
+from primefixd.orders.reports import Report, Transaction
 
 _NOTHING = Decimal(0)
 

@@ -11,8 +11,9 @@ from attrs import evolve, frozen
 from primefixd.clock import Moment
 from primefixd.orders.entry import Entry
 from primefixd.orders.executions import Verdict
-from primefixd.orders.model import Fill, Report, ReportKind, Transaction
+from primefixd.orders.model import Fill
 from primefixd.orders.records import FillBusted, FillCorrected, OrderFilled
+from primefixd.orders.reports import Report, ReportKind, Transaction
 
 EARLY_MAX = 100  # busts and corrections that came before their fill; beyond it the oldest is left to the asking
 

@@ -11,20 +11,9 @@ from primefixd.orders import fills, lifecycle
 from primefixd.orders.entry import Entry
 from primefixd.orders.fills import Heard
 from primefixd.orders.lifecycle import Move
-from primefixd.orders.model import (
-    FINAL,
-    Cancel,
-    CancelState,
-    Order,
-    RejectReason,
-    Report,
-    ReportKind,
-    Status,
-    TimeInForce,
-    Transaction,
-    VenueStatus,
-)
+from primefixd.orders.model import FINAL, Cancel, CancelState, Order, Status, TimeInForce
 from primefixd.orders.records import Change, Contradicted, FillGap, OrderUpdated
+from primefixd.orders.reports import RejectReason, Report, ReportKind, Transaction, VenueStatus
 
 IMMEDIATE = frozenset({TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL})
 

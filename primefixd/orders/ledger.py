@@ -17,17 +17,9 @@ from primefixd.orders import replacing
 from primefixd.orders.entry import Entry
 from primefixd.orders.exact import EXACT
 from primefixd.orders.judging import IMMEDIATE, judge
-from primefixd.orders.model import (
-    FINAL,
-    Cancel,
-    CancelRefused,
-    CancelState,
-    Order,
-    Report,
-    Status,
-    Terms,
-)
+from primefixd.orders.model import FINAL, Cancel, CancelState, Order, Status, Terms
 from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated, Unread
+from primefixd.orders.reports import CancelRefused, Report
 
 FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its id stays remembered
 IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)

@@ -13,7 +13,8 @@ pending cancel or replace claims nothing: the pending request outlives it.
 
 from enum import Enum, auto
 
-from primefixd.orders.model import RejectReason, Report, ReportKind, Status, VenueStatus
+from primefixd.orders.model import Status
+from primefixd.orders.reports import RejectReason, Report, ReportKind, VenueStatus
 
 
 class Move(Enum):

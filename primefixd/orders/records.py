@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from attrs import frozen
 
-from primefixd.orders.model import Fill, Order, Quote, QuoteRefused, Report
+from primefixd.orders.model import Fill, Order
+from primefixd.orders.reports import Quote, QuoteRefused, Report
 
 
 @frozen

@@ -9,8 +9,9 @@ from attrs import evolve
 from primefixd.clock import Moment
 from primefixd.orders.entry import Entry
 from primefixd.orders.judging import is_snapshot
-from primefixd.orders.model import Replace, ReplaceState, Report, ReportKind, Status, Terms, VenueStatus
+from primefixd.orders.model import Replace, ReplaceState, Status, Terms
 from primefixd.orders.records import Change, OrderUpdated, ReplaceRejected
+from primefixd.orders.reports import Report, ReportKind, VenueStatus
 
 EDITS_MAX = 25  # accepted replaces of one order (prime-fix.md section 4); the venue refuses more
 

@@ -14,17 +14,16 @@ from attrs import frozen
 from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.fix.tags import MsgType
-from primefixd.orders.model import (
+from primefixd.orders.model import Fee, Side
+from primefixd.orders.reports import (
     Allocation,
     CancelRefused,
-    Fee,
     Quote,
     QuoteRefused,
     RejectReason,
     Report,
     ReportKind,
     RequestRejected,
-    Side,
     Transaction,
     VenueStatus,
 )

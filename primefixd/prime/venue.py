@@ -11,16 +11,8 @@ from typing import Final, TypeVar
 from attrs import evolve, frozen
 
 from primefixd.fix import tags
-from primefixd.orders.model import (
-    OrderType,
-    PegOffsetType,
-    RejectReason,
-    ReportKind,
-    Side,
-    TimeInForce,
-    Transaction,
-    VenueStatus,
-)
+from primefixd.orders.model import OrderType, PegOffsetType, Side, TimeInForce
+from primefixd.orders.reports import RejectReason, ReportKind, Transaction, VenueStatus
 
 TARGET_COMP_ID: Final = "COIN"
 

@@ -10,8 +10,9 @@ from attrs import evolve, frozen
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
-from primefixd.orders.model import CancelRefused, CancelState, Order, Request, RequestKind, Status
+from primefixd.orders.model import CancelState, Order, Request, RequestKind, Status
 from primefixd.orders.records import Change
+from primefixd.orders.reports import CancelRefused
 from primefixd.runtime.sessions import Sessions
 
 _PENDING_ALREADY = "already_pending"  # CxlRejReason 3

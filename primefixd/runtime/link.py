@@ -20,16 +20,8 @@ from primefixd.dispatch.outbox import Outbox, Waiting
 from primefixd.fix.events import Ended, EndReason, Event, Gap, GarbledReceived, LoggedOn, Received, Rejected
 from primefixd.fix.session import Outgoing, Session
 from primefixd.fix.states import SessionState
-from primefixd.orders.model import (
-    CancelRefused,
-    Quote,
-    QuoteRefused,
-    QuoteRequest,
-    Report,
-    Request,
-    RequestKind,
-    RequestRejected,
-)
+from primefixd.orders.model import QuoteRequest, Request, RequestKind
+from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, Report, RequestRejected
 from primefixd.prime import reports, requests
 from primefixd.prime.logon import Credentials, logon_body
 from primefixd.prime.reports import Unreadable

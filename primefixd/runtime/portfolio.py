@@ -1,12 +1,11 @@
 """One portfolio: where what clients ask and what the venue says meet. The only class that knows both orders and links.
 
 Everything is decided synchronously, between two awaits, so that no other task sees half of a change (house rule 7). The
-rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `queueing` lets orders wait, `cancels`
-follows cancellations, `asking` puts questions to the venue.
+rules are elsewhere: `orders.ledger` judges, `dispatch` says where and when, `queueing` lets orders wait, `departures`
+lets them go, `cancels`, `replaces` and `quotes` follow what else is wanted, `asking` puts questions to the venue.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from itertools import islice
 
 import structlog
@@ -18,38 +17,24 @@ from primefixd.dispatch.calendar import Schedule, window_after
 from primefixd.dispatch.limiter import Window
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Judgement, Ledger
-from primefixd.orders.model import (
-    CancelRefused,
-    Order,
-    Quote,
-    QuoteRefused,
-    QuoteRequest,
-    RejectReason,
-    Replacement,
-    Report,
-    Request,
-    RequestKind,
-    RequestRejected,
-    Side,
-    Status,
-    Submission,
-)
+from primefixd.orders.model import Order, QuoteRequest, Replacement, Request, RequestKind, Side, Status, Submission
 from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
+from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, RejectReason, Report, RequestRejected
 from primefixd.runtime import refusals
 from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Refused, Submitted
 from primefixd.runtime.asking import Asking
 from primefixd.runtime.cancels import Cancels
+from primefixd.runtime.departures import Departures
 from primefixd.runtime.feed import Body, Feed
 from primefixd.runtime.link import Asked, Word
 from primefixd.runtime.ports import Ports
-from primefixd.runtime.queueing import Queueing, overdue
+from primefixd.runtime.queueing import Queueing, deadline
 from primefixd.runtime.quotes import Quotes
 from primefixd.runtime.replaces import Replaces
 from primefixd.runtime.sessions import Sessions
 from primefixd.runtime.settings import PortfolioSettings, VenueSettings
 from primefixd.runtime.views import PortfolioChanged, PortfolioState, PortfolioView, SessionChanged, SessionView
 
-TTL_MS = 5_000  # how long an order may wait to be sent unless its client says otherwise (contract.md, order.submit)
 STOP_ACK_S = 3.0  # at a stop, for orders on the wire to be acknowledged; then they are in doubt
 STOP_LOGOUT_S = 8.0  # at a stop, for sessions to log out; then they are cut off
 
@@ -85,6 +70,7 @@ class Portfolio:
         self._cancels = Cancels(self._ledger, self._sessions, shared.ports.new_id)
         self._replaces = Replaces(self._ledger, self._sessions)
         self._quotes = Quotes(self._sessions)
+        self._departures = Departures(self._ledger, self._cancels, self._replaces, self._quotes)
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._stopping = False
         self._running = trio.CancelScope()
@@ -153,7 +139,7 @@ class Portfolio:
             terms=submission.terms,
             client=client,
             pinned=submission.session is not None,
-            deadline=_deadline(submission, now),
+            deadline=deadline(submission, now),
             accepted_cursor=self._feed.next,
             created_at=now.utc,
             updated_at=now.utc,
@@ -274,42 +260,15 @@ class Portfolio:
         self._order_window.spend(now, leave=max(self._order_window.per_second - orders, 0))
 
     def departing(self, item: Waiting, now: Moment) -> Asked | None:
-        order = self._ledger.get(item.key)
-        if overdue(item, order, now):
+        if self._departures.overdue(item, now):
             self._expire(item, now)
             return None
-        if item.kind is RequestKind.QUOTE:
-            return self._quotes.departing(item)
-        if order is None:
-            return None
-        match item.kind:
-            case RequestKind.NEW_ORDER:
-                if order.status is not Status.QUEUED:
-                    return None
-            case RequestKind.REPLACE:
-                return self._replaces.departing(item, order)
-            case RequestKind.CANCEL:
-                if order.final or order.order_id is None or item.key not in self._cancels:
-                    return None
-            case _:
-                if order.order_id is None:
-                    return None
-        return Request(kind=item.kind, request_id=item.request_id, order=order)
+        return self._departures.request(item)
 
     def left(self, request: Asked, session: str, now: Moment) -> None:
-        if isinstance(request, QuoteRequest):
-            return
-        key = request.order.key
-        match request.kind:
-            case RequestKind.NEW_ORDER:
-                self._order_window.take(now.mono)
-                self._publish([self._ledger.sent(key, session, now)], now)
-            case RequestKind.CANCEL:
-                self._publish([self._cancels.left(request, session, now)], now)
-            case RequestKind.REPLACE:
-                self._publish([self._replaces.left(request, session, now)], now)
-            case _:
-                self._ledger.asked(key)
+        if isinstance(request, Request) and request.kind is RequestKind.NEW_ORDER:
+            self._order_window.take(now.mono)
+        self._publish(self._departures.left(request, session, now), now)
 
     def heard(self, word: Word, session: str, now: Moment) -> None:
         if isinstance(word, CancelRefused):
@@ -394,7 +353,7 @@ class Portfolio:
     def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
         if self._stopping:
             return refusals.stopping()
-        unfit = refusals.unfit(submission, _deadline(submission, now), self._sessions.trading, now)
+        unfit = refusals.unfit(submission, deadline(submission, now), self._sessions.trading, now)
         return unfit or self._quotes.refusal(submission.terms, now)
 
     def _expire(self, item: Waiting, now: Moment) -> None:
@@ -435,8 +394,3 @@ class Portfolio:
             if isinstance(change, _LOUD):
                 _log.error(type(change).__name__, portfolio=self.name, client_order_id=change.order.client_order_id)
             self._feed.publish(change, self.name, now)
-
-
-def _deadline(submission: Submission, now: Moment) -> datetime:
-    ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
-    return submission.deadline or now.utc + ttl

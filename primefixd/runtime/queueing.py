@@ -4,15 +4,18 @@ An order that waits is in exactly one queue, and moves only from a session that 
 here waits or publishes; what changes is returned.
 """
 
+from datetime import datetime, timedelta
+
 from attrs import frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
-from primefixd.orders.model import Order, RequestKind, Status
+from primefixd.orders.model import Order, RequestKind, Status, Submission
 from primefixd.orders.records import Change
 from primefixd.runtime.sessions import Sessions
 
+TTL_MS = 5_000  # how long an order may wait to be sent unless its client says otherwise (contract.md, order.submit)
 _ON_ANY_SESSION = frozenset({RequestKind.REPLACE, RequestKind.QUOTE})
 
 
@@ -66,10 +69,7 @@ class Queueing:
         return []
 
 
-def overdue(item: Waiting, order: Order | None, now: Moment) -> bool:
-    """Whether it must not leave any more; a new order by either clock: the wall clock may have been set meanwhile."""
-    if item.deadline is not None and item.deadline <= now.mono:
-        return True
-    if item.kind is not RequestKind.NEW_ORDER or order is None or order.deadline is None:
-        return False
-    return order.deadline <= now.utc
+def deadline(submission: Submission, now: Moment) -> datetime:
+    """After which the order must not leave any more, as its client says or by TTL_MS."""
+    ttl = timedelta(milliseconds=TTL_MS if submission.ttl_ms is None else submission.ttl_ms)
+    return submission.deadline or now.utc + ttl

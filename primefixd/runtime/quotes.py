@@ -5,8 +5,9 @@ from typing import TypeVar
 
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
-from primefixd.orders.model import OrderType, Quote, QuoteRefused, QuoteRequest, RequestKind, Terms
+from primefixd.orders.model import OrderType, QuoteRequest, RequestKind, Terms
 from primefixd.orders.records import QuoteReceived, QuoteRejected
+from primefixd.orders.reports import Quote, QuoteRefused
 from primefixd.runtime.answers import Reason, Refused
 from primefixd.runtime.sessions import Sessions
 

@@ -9,25 +9,17 @@ from attrs import evolve, frozen
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
-from primefixd.orders.model import (
-    CancelRefused,
-    Order,
-    OrderType,
-    Replacement,
-    ReplaceState,
-    Request,
-    RequestKind,
-    Terms,
-)
+from primefixd.orders.model import Order, Replacement, ReplaceState, Request, RequestKind, Terms
 from primefixd.orders.records import Change, OrderUpdated
 from primefixd.orders.replacing import EDITS_MAX
+from primefixd.orders.reports import CancelRefused
 from primefixd.prime import strategies
+from primefixd.prime.venue import REPLACEABLE
 from primefixd.runtime.answers import Reason, Refused
 from primefixd.runtime.sessions import Sessions
 
 TTL_S = 5.0  # how long a replace may wait to be sent; then the former terms stand
 RETRY_AFTER_MS = 200  # told to a client whose order is not yet ready for a replace
-_REPLACEABLE = (OrderType.LIMIT, OrderType.STOP_LIMIT, OrderType.TWAP, OrderType.VWAP)  # prime-fix.md section 4
 _CHANGES = ("base_quantity", "quote_value", "limit_price", "stop_price", "expiry_time", "display_base_size")
 
 
@@ -145,7 +137,7 @@ def _unready(order: Order) -> Refused | None:
 
 def _unfit(order: Order, wanted: Replacement, terms: Terms) -> Refused | None:
     """What the venue would refuse about the new terms, by the field's name."""
-    if order.terms.type not in _REPLACEABLE:
+    if order.terms.type not in REPLACEABLE:
         return _invalid("client_order_id", f"is a {order.terms.type} order, which cannot be replaced; cancel it")
     if len(order.chain) > EDITS_MAX:
         return _invalid("client_order_id", f"was replaced {EDITS_MAX} times, and the venue takes no more; cancel it")

@@ -29,15 +29,7 @@ from primefixd.control.messages import (
     Unsubscribe,
     parse,
 )
-from primefixd.orders.model import (
-    OrderType,
-    PegOffsetType,
-    Replacement,
-    Side,
-    Submission,
-    Terms,
-    TimeInForce,
-)
+from primefixd.orders.model import OrderType, PegOffsetType, Replacement, Side, Submission, Terms, TimeInForce
 from primefixd.prime.venue import STRATEGIES
 
 LIMIT = {

@@ -18,18 +18,12 @@ from primefixd.orders.model import (
     Order,
     OrderType,
     PegOffsetType,
-    Quote,
-    QuoteRefused,
     Replace,
     ReplaceState,
-    Report,
-    ReportKind,
     Side,
     Status,
     Terms,
     TimeInForce,
-    Transaction,
-    VenueStatus,
 )
 from primefixd.orders.records import (
     Contradicted,
@@ -42,6 +36,7 @@ from primefixd.orders.records import (
     ReplaceRejected,
     Unread,
 )
+from primefixd.orders.reports import Quote, QuoteRefused, Report, ReportKind, Transaction, VenueStatus
 from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Reason, Refused, Sent, Submitted
 from primefixd.runtime.feed import Body, Event
 from primefixd.runtime.views import (

@@ -9,19 +9,9 @@ from attrs import evolve
 
 from primefixd.clock import Moment
 from primefixd.orders.ledger import Judgement, Ledger
-from primefixd.orders.model import (
-    Order,
-    OrderType,
-    RejectReason,
-    Report,
-    ReportKind,
-    Side,
-    Terms,
-    TimeInForce,
-    Transaction,
-    VenueStatus,
-)
+from primefixd.orders.model import Order, OrderType, Side, Terms, TimeInForce
 from primefixd.orders.records import Change, Contradicted
+from primefixd.orders.reports import RejectReason, Report, ReportKind, Transaction, VenueStatus
 
 NOON = datetime(2026, 1, 27, 12, tzinfo=UTC)
 IOC, FOK = TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL

@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from primefixd.orders.executions import Executions, Verdict
-from primefixd.orders.model import Fee, Fill, Transaction
+from primefixd.orders.model import Fee, Fill
+from primefixd.orders.reports import Transaction
 from tests.orders.telling import NOON, correction
 
 NEW, CORRECT = Transaction.NEW, Transaction.CORRECT

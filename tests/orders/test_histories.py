@@ -7,19 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from primefixd.orders.ledger import Judgement
-from primefixd.orders.model import (
-    FINAL,
-    CancelState,
-    Fill,
-    Order,
-    RejectReason,
-    Report,
-    ReportKind,
-    Status,
-    Transaction,
-    VenueStatus,
-)
+from primefixd.orders.model import FINAL, CancelState, Fill, Order, Status
 from primefixd.orders.records import FillBusted, FillCorrected, FillGap, OrderFilled
+from primefixd.orders.reports import RejectReason, Report, ReportKind, Transaction, VenueStatus
 from tests.orders.telling import IOC, Story, at, bust, correction, doubts, fill, names, order, quote_sized, word
 
 NOTHING = Decimal(0)

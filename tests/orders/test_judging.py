@@ -8,17 +8,9 @@ from attrs import evolve
 
 from primefixd.orders import entry, fills
 from primefixd.orders.ledger import Judgement
-from primefixd.orders.model import (
-    CancelState,
-    Fill,
-    RejectReason,
-    Report,
-    Side,
-    Status,
-    Transaction,
-    VenueStatus,
-)
+from primefixd.orders.model import CancelState, Fill, Side, Status
 from primefixd.orders.records import FillBusted, FillCorrected, FillGap, OrderFilled
+from primefixd.orders.reports import RejectReason, Report, Transaction, VenueStatus
 from tests.orders.telling import (
     FOK,
     IOC,

@@ -9,8 +9,9 @@ import pytest
 
 from primefixd.orders import ledger as ledger_module
 from primefixd.orders.ledger import QUIET_ASKS_MAX, Ledger
-from primefixd.orders.model import CancelRefused, CancelState, Order, Report, Side, Status, VenueStatus
+from primefixd.orders.model import CancelState, Order, Side, Status
 from primefixd.orders.records import OrderUnknown
+from primefixd.orders.reports import CancelRefused, Report, VenueStatus
 from tests.orders.telling import FOK, IOC, Story, answer, at, fill, names, order, quote_sized, word
 
 

@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 
 from primefixd.orders.lifecycle import ASKED_ABOUT, Move, claim, move
-from primefixd.orders.model import FINAL, RejectReason, ReportKind, Status, VenueStatus
+from primefixd.orders.model import FINAL, Status
+from primefixd.orders.reports import RejectReason, ReportKind, VenueStatus
 from tests.orders.telling import word
 
 CLAIMS = [status for status in Status if status not in (Status.QUEUED, Status.SENT)]

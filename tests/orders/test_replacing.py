@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from primefixd.orders.model import CancelRefused, Order, ReplaceState, Report, Status, VenueStatus
+from primefixd.orders.model import Order, ReplaceState, Status
 from primefixd.orders.records import OrderUpdated
+from primefixd.orders.reports import CancelRefused, Report, VenueStatus
 from tests.orders.telling import Story, answer, at, fill, names, order, word
 
 OPEN = word("new", t=1, exec_id="e1", base_quantity="1")

@@ -9,18 +9,16 @@ from hypothesis import strategies as st
 
 from primefixd.fix import tags
 from primefixd.fix.message import Message
-from primefixd.orders.model import (
+from primefixd.orders.model import Fee, Side, TimeInForce
+from primefixd.orders.reports import (
     Allocation,
     CancelRefused,
-    Fee,
     Quote,
     QuoteRefused,
     RejectReason,
     Report,
     ReportKind,
     RequestRejected,
-    Side,
-    TimeInForce,
     Transaction,
     VenueStatus,
 )

@@ -11,8 +11,9 @@ from trio.testing import MockClock
 
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
-from primefixd.orders.model import CancelRefused, CancelState, Order, RequestKind, Status, VenueStatus
+from primefixd.orders.model import CancelState, Order, RequestKind, Status
 from primefixd.orders.records import CancelRejected, OrderUnknown, OrderUpdated
+from primefixd.orders.reports import CancelRefused, VenueStatus
 from primefixd.runtime.answers import Cancelling, Reason, Refused, Submitted
 from primefixd.runtime.portfolio import STOP_LOGOUT_S
 from primefixd.runtime.views import SessionState
