@@ -184,7 +184,9 @@ NUMBERS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("bad", ["1x", "NaN", "Infinity", "1e5", "1_000", "1,5", "--1", ".", "-", " 1", "１", "0x1", "9" * 65])
+@pytest.mark.parametrize(
+    "bad", ["1x", "NaN", "Infinity", "1e5", "1_000", "1,5", "--1", ".", "-", " 1", "１", "0x1", "9" * 65]
+)
 @pytest.mark.parametrize("tag, name", NUMBERS.items())
 def test_a_number_that_cannot_be_read_is_named_and_the_rest_stands(tag: int, name: str, bad: str) -> None:
     told = changed(**{f"_{tag}": bad})
