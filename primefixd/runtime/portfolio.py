@@ -300,7 +300,7 @@ class Portfolio:
                 reason = RejectReason.RATE_LIMITED if word.rate_limited else RejectReason.OTHER
                 self._end(order, reason.value, now, word.text)
             case RequestKind.CANCEL:
-                self._publish(self._cancels.again(order, word.text, now), now)
+                self._publish(self._cancels.again(order, request.request_id, word.text, now), now)
             case RequestKind.STATUS:
                 self._asking.again(order)
             case _:
@@ -350,10 +350,11 @@ class Portfolio:
         order = self._ledger.cancelling(word) or self._cancels.asked_by(word.client_order_id)
         if order is None or order.final or word.replace:  # nothing of ours is ever replaced (order-rules.md 29)
             return
-        if word.rate_limited:
-            self._sessions.pause(session, now)
+        left_on = self._cancels.left_on(order) or session
         changes = self._cancels.refused(order, word, now)
         self._publish(changes, now)
+        if changes and word.rate_limited:
+            self._sessions.pause(left_on, now)
         if changes:
             self._asking.about(order)
 
