@@ -85,11 +85,16 @@ class Cancels:
         orders = [self._ledger.get(key) for key, wish in self._wishes.items() if wish.session is None]
         return [change for order in orders if order is not None for change in self._place(order, now)]
 
-    def again(self, order: Order, why: str, now: Moment) -> list[Change]:
-        """The venue rejected the request without a word on the order: try with a new id, up to TRIES_MAX times."""
+    def left_on(self, order: Order) -> str | None:
+        """The session on which the order's cancel left, or waits to."""
+        wish = self._wishes.get(order.key)
+        return wish.session if wish else None
+
+    def again(self, order: Order, request_id: str | None, why: str, now: Moment) -> list[Change]:
+        """The venue rejected that request without a word on the order: try with a new id, up to TRIES_MAX times."""
         key = order.key
         wish = self._wishes.get(key)
-        if wish is None or wish.request_id is None:  # refused twice, by copies of one word: the next waits already
+        if wish is None or not _meant(wish, key, request_id):
             return []
         if wish.tries >= TRIES_MAX:
             return self._over(key, why, now)
@@ -98,14 +103,15 @@ class Cancels:
 
     def refused(self, order: Order, word: CancelRefused, now: Moment) -> list[Change]:
         """The venue will not cancel the order. One that is pending there already is as good as ours."""
-        wish = self._wishes.get(order.key)
-        crossed = wish is not None and wish.named not in (None, order.client_order_id)
-        if word.rate_limited or crossed:
-            return self.again(order, word.words, now)
-        ours = wish is not None or order.status is Status.PENDING_CANCEL
+        key = order.key
+        wish = self._wishes.get(key)
+        ours = order.status is Status.PENDING_CANCEL if wish is None else _meant(wish, key, word.client_order_id)
         if not ours or word.reason == _PENDING_ALREADY:
             return []
-        return self._over(order.key, word.words, now)
+        crossed = wish is not None and wish.named not in (None, order.client_order_id)
+        if word.rate_limited or crossed:
+            return self.again(order, word.client_order_id, word.words, now)
+        return self._over(key, word.words, now)
 
     def asked_by(self, request_id: str | None) -> Order | None:
         """The order whose cancel left with that id of its own, if its answer is still due."""
@@ -128,3 +134,8 @@ class Cancels:
         if order.cancel is not None and order.cancel.state is CancelState.WAITING:
             return []
         return [self._ledger.cancel_is(key, CancelState.WAITING, now)]
+
+
+def _meant(wish: _Wish, key: str, request_id: str | None) -> bool:
+    """Whether a refusal of `request_id` is about the request that left last, and not about an older or another's."""
+    return wish.request_id is not None and request_id in (wish.request_id, key, None)

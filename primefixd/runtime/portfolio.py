@@ -315,7 +315,7 @@ class Portfolio:
                 reason = RejectReason.RATE_LIMITED if word.rate_limited else RejectReason.OTHER
                 self._end(order, reason.value, now, word.text)
             case RequestKind.CANCEL:
-                self._publish(self._cancels.again(order, word.text, now), now)
+                self._publish(self._cancels.again(order, request.request_id, word.text, now), now)
             case RequestKind.REPLACE:
                 self._publish(self._replaces.over(order.key, word.text, now), now)
             case RequestKind.STATUS:
@@ -376,11 +376,12 @@ class Portfolio:
         order = self._ledger.cancelling(word) or self._cancels.asked_by(word.client_order_id)
         if order is None or order.final:
             return
-        if word.rate_limited:
-            self._sessions.pause(session, now)
+        left_on = self._cancels.left_on(order) or session
         by = self._replaces if word.replace else self._cancels
         changes = by.refused(order, word, now)
         self._publish(changes, now)
+        if changes and word.rate_limited:
+            self._sessions.pause(left_on, now)
         if changes:
             self._asking.about(order)
 

@@ -387,6 +387,40 @@ async def test_a_cancel_that_is_already_pending_at_the_venue_is_not_told_as_refu
     assert order(rig).status is Status.CANCELLED and order(rig).cancel is None
 
 
+async def test_a_refusal_of_an_older_or_of_somebody_elses_cancel_leaves_ours_alone(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    venue = await open_order(rig)
+    await rig.portfolio.cancel(client_order_id="o-1", client="desk")
+    await soon()
+    first = venue.requests("F")[0]
+    await venue.say(f"35=j|45={first.sequence_number}|372=F|380=3|58=busy")
+    await soon()
+    assert len(venue.requests("F")) == 2
+    for other in (first.get(11), "somebody-elses"):
+        await venue.say(f"35=9|11={other}|41=o-1|37=V-o-1|39=0|102=99|434=1|58=message rate exceeded")
+        await venue.say(f"35=9|11={other}|41=o-1|37=V-o-1|39=0|102=0|434=1|58=too late")
+    await trio.sleep(3)
+    assert len(venue.requests("F")) == 2 and not rig.events(CancelRejected)
+    assert order(rig).cancel is not None and order(rig).cancel.state is CancelState.SENT
+
+
+async def test_rule_09_a_cancel_refused_for_its_rate_pauses_the_session_that_it_left_on(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    venue = await open_order(rig)
+    other = await other_than(rig, venue)
+    await rig.portfolio.cancel(client_order_id="o-1", client="desk")
+    await soon()
+    request = venue.requests("F")[0].get(11)
+    await other.say(f"35=9|11={request}|41=o-1|37=V-o-1|39=0|102=99|434=1|58=message rate exceeded")
+    await soon()
+    budgets = {view.name: view.budget for view in rig.portfolio.sessions()}
+    assert budgets[name(venue)] == 0 and budgets[name(other)] > 40
+    await trio.sleep(1.1)
+    assert len(venue.requests("F")) == 2
+
+
 async def test_one_cancel_never_waits_in_two_queues(autojump_clock: MockClock, nursery: trio.Nursery) -> None:
     rig = Rig(nursery, settings("a", "b", "c"))
     await trio.sleep(2)

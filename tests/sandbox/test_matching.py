@@ -132,8 +132,8 @@ def test_peg_expires_at_its_time(desk: Any) -> None:
     ("side", "price", "yes"), [("1", 100, True), ("1", 101, False), ("2", 100, True), ("2", 99, False)]
 )
 def test_a_limit_is_crossed_at_its_price_or_better(side: str, price: int, yes: bool) -> None:
-    assert reaches(side, Decimal(price), Decimal(100)) is yes
-    assert reaches(side, Decimal(price), None)
+    assert matching.reaches(side, Decimal(price), Decimal(100)) is yes
+    assert matching.reaches(side, Decimal(price), None)
 
 
 @pytest.mark.parametrize(
