@@ -9,7 +9,7 @@ import click
 from primefixd.cli.connection import Daemon, ask, daemon_options
 from primefixd.cli.output import Exit, Failure, moment, plain, say, say_json, say_pairs, say_table, span
 from primefixd.client import JSON, Client, ConnectionLost, EventsLost, Refused
-from primefixd.runtime.supervisor import CLOCK_REFUSE_S
+from primefixd.runtime.link import CLOCK_REFUSE_S
 
 PAGE_MAX = 1000  # orders in one page of the daemon's list
 

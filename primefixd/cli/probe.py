@@ -16,6 +16,7 @@ from primefixd.cli.certificates import Certificate, NoChain, fetch, in_words
 from primefixd.fix.events import Ended
 from primefixd.fix.session import Role, Session, SessionSettings
 from primefixd.prime.venue import TARGET_COMP_ID
+from primefixd.runtime.link import CLOCK_REFUSE_S
 from primefixd.runtime.ports import (
     CONNECT_S,
     Connected,
@@ -25,7 +26,6 @@ from primefixd.runtime.ports import (
     system_clock,
 )
 from primefixd.runtime.settings import VenueSettings
-from primefixd.runtime.supervisor import CLOCK_REFUSE_S
 
 EXPIRY_WARNING_DAYS = 21
 ANSWER_S = 10.0  # for the venue to refuse the Logon; then its clock is unknown

@@ -94,9 +94,12 @@ class QuoteRejected:
 
 @frozen
 class Unread:
-    """The venue told something of an order that could not be read: the fields by name; the rest was used."""
+    """The venue told something that could not be read: `fields` by name, or a whole message; the rest was used.
 
-    order: Order
+    `order` is None where it could not be told which order it was about.
+    """
+
+    order: Order | None
     fields: tuple[str, ...]
 
 

@@ -32,6 +32,8 @@ WRITE_BLOCKED_S = 0.05  # a longer write may have bunched up what it sent: the b
 WRITE_MOST_S = 10.0  # for one message; a venue that reads nothing for so long is left, whatever it still says
 FAREWELL_S = 2.0  # for the last session messages of an ended session; what is not out by then is cut off
 CLOSE_S = 1.0  # for the orderly end of TLS; then the socket is closed all the same
+CLOCK_WARN_S = 1.0  # an offset of the clocks worth a warning
+CLOCK_REFUSE_S = 4.0  # from this one no new order goes out: the venue rejects at 5 s (order-rules.md 10)
 NUMBERS_REMEMBERED_MAX = 10_000  # which request a number was, for rejects that name only it (order-rules.md 9)
 
 _LANES = {
@@ -79,6 +81,12 @@ class Owner(Protocol):
     def heard(self, word: Word, session: str, now: Moment) -> None:
         """The venue said this about an order or a quote."""
 
+    def unread(self, what: str, now: Moment) -> None:
+        """The venue said something of which nothing could be read."""
+
+    def clock_changed(self, session: str, now: Moment) -> None:
+        """The offset between the venue's clock and ours has passed a bound (order-rules.md 10)."""
+
     def rejected(self, request: Asked | None, word: RequestRejected, session: str, now: Moment) -> None:
         """The venue refused a message of ours by its number; `request` is what it was, if that is remembered."""
 
@@ -107,6 +115,8 @@ class Link:
         self._to_tick = trio.Event()
         self._numbers: OrderedDict[int, Asked] = OrderedDict()
         self._ended: Ended | None = None
+        self._clock_alarm = 0
+        self.unreadable = 0
         self._scope = trio.CancelScope()
 
     @property
@@ -232,6 +242,18 @@ class Link:
             now = self._clock()
             events = self.session.receive(bytes(received), now) if received else self.session.end_of_stream(now)
             self._deliver(events, now)
+            self._watch_clock(now)
+
+    def _watch_clock(self, now: Moment) -> None:
+        """Alarm when the offset of the two clocks grows past a bound, and once more when it is good again."""
+        offset_s = self.session.clock_offset_s
+        alarm = sum(offset_s is not None and abs(offset_s) >= bound for bound in (CLOCK_WARN_S, CLOCK_REFUSE_S))
+        if alarm == self._clock_alarm:
+            return
+        self._clock_alarm = alarm
+        log = (_log.info, _log.warning, _log.error)[alarm]
+        log("clock_offset", session=self._line.name, offset_s=offset_s, new_orders_refused=alarm == 2)
+        self._owner.clock_changed(self._line.name, now)
 
     async def _tick(self) -> None:
         while self._ended is None:
@@ -273,8 +295,11 @@ class Link:
             case RequestRejected():
                 self._owner.rejected(self._numbers.pop(word.sequence_number, None), word, name, now)
             case Unreadable():
+                self.unreadable += 1
                 _log.error("unreadable", session=name, msg_type=word.msg_type, text=word.text)
+                self._owner.unread(f"35={word.msg_type}: {word.text}", now)
             case _:
+                self.unreadable += isinstance(word, Report | Quote) and len(word.unreadable) > 0
                 self._owner.heard(word, name, now)
 
 

@@ -16,9 +16,9 @@ from primefixd.clock import Moment
 from primefixd.dispatch.calendar import Schedule, window_after
 from primefixd.dispatch.limiter import Window
 from primefixd.dispatch.outbox import Waiting
-from primefixd.orders.ledger import Judgement, Ledger
+from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, QuoteRequest, Replacement, Request, RequestKind, Side, Status, Submission
-from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
+from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt, Unread
 from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, RejectReason, Report, RequestRejected
 from primefixd.runtime import refusals
 from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Refused, Submitted
@@ -289,10 +289,12 @@ class Portfolio:
     def reported(self, report: Report, session: str, now: Moment) -> None:
         """The venue reports on an order of this portfolio's account, on whichever session (order-rules.md 2)."""
         judgement = self._ledger.report(report, session, now)
-        self._follow(judgement, now)
+        self._publish(judgement.changes, now)
         order = judgement.order
         if order is None:
             return
+        if judgement.ask:
+            self._asking.about(order)
         if report.reject_reason is RejectReason.RATE_LIMITED and judgement.changes:
             self._sessions.pause(order.session, now)
         self._publish(self._cancels.reported(order, now), now)
@@ -345,6 +347,12 @@ class Portfolio:
     def missed(self, session: str) -> None:
         self._asking.about_session(session)
 
+    def unread(self, what: str, now: Moment) -> None:
+        self._publish([Unread(None, (what,))], now)
+
+    def clock_changed(self, session: str, now: Moment) -> None:
+        self._publish([SessionChanged(self._sessions.view(session))], now)
+
     def session_changed(self, session: SessionView, now: Moment) -> None:
         self._publish([SessionChanged(session)], now)
 
@@ -384,11 +392,6 @@ class Portfolio:
             self._sessions.pause(left_on, now)
         if changes:
             self._asking.about(order)
-
-    def _follow(self, judgement: Judgement, now: Moment) -> None:
-        self._publish(judgement.changes, now)
-        if judgement.ask and judgement.order is not None:
-            self._asking.about(judgement.order)
 
     def _publish(self, changes: Iterable[Body], now: Moment) -> None:
         for change in changes:

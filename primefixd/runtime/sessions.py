@@ -47,6 +47,9 @@ class Sessions:
     def views(self) -> tuple[SessionView, ...]:
         return tuple(supervisor.view() for supervisor in self._supervisors.values())
 
+    def view(self, session: str) -> SessionView:
+        return self._supervisors[session].view()
+
     def logged_on(self, session: str, now: Moment) -> None:
         self._supervisors[session].logged_on(now)
 

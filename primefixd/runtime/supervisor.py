@@ -18,7 +18,7 @@ from primefixd.dispatch.router import Candidate
 from primefixd.fix.events import Ended, EndReason
 from primefixd.fix.session import Resend, Role, Session, SessionSettings
 from primefixd.prime.venue import TARGET_COMP_ID
-from primefixd.runtime.link import Line, Link, Owner
+from primefixd.runtime.link import CLOCK_REFUSE_S, Line, Link, Owner
 from primefixd.runtime.ports import Ports, connect_error_in_words
 from primefixd.runtime.settings import SessionRole, VenueSettings
 from primefixd.runtime.views import SessionState, SessionView
@@ -28,7 +28,6 @@ BACKOFF_MOST_S = 30.0
 REFUSED_WAIT_S = 30.0  # at least, after a refused Logon
 REFUSED_JITTER_S = 5.0  # added to it, so that seven refusals do not come back as one burst
 HEALTHY_S = 60.0  # a session that was up for so long starts its back-off anew
-CLOCK_REFUSE_S = 4.0  # from this offset no new order goes out: the venue rejects at 5 s (order-rules.md 10)
 
 _log = structlog.get_logger()
 
@@ -88,7 +87,7 @@ class Supervisor:
         self._active_since: float | None = None
         self._last_error: str | None = None
         self._next_attempt_at: datetime | None = None
-        self._sent = self._received = 0  # on links that are gone
+        self._sent = self._received = self._garbled = self._unreadable = 0  # on links that are gone
         self._stopping = False
         self._stop = trio.Event()
 
@@ -134,6 +133,8 @@ class Supervisor:
             budget=self.line.limiter.left(self._ports.clock().mono),
             clock_offset_ms=_ms(session.clock_offset_s if session else None),
             round_trip_ms=_ms(session.round_trip_s if session else None),
+            garbled=self._garbled + (session.garbled if session else 0),
+            unreadable=self._unreadable + (self._link.unreadable if self._link else 0),
         )
 
     def wake(self) -> None:
@@ -214,6 +215,8 @@ class Supervisor:
         finally:
             self._sent += session.sent
             self._received += session.received
+            self._garbled += session.garbled
+            self._unreadable += self._link.unreadable if self._link else 0
             self._link = None
             self._become(SessionState.DOWN)
             self._owner.link_down(self.line.name, self._ports.clock())

@@ -25,7 +25,10 @@ class PortfolioState(StrEnum):
 
 @frozen(kw_only=True)
 class SessionView:
-    """One session as an operator sees it. `budget` counts messages left in the current second."""
+    """One session as an operator sees it. `budget` counts messages left in the current second.
+
+    `garbled` counts how often bytes were skipped, `unreadable` the messages of which something could not be read.
+    """
 
     name: str
     portfolio: str
@@ -40,6 +43,8 @@ class SessionView:
     budget: int
     clock_offset_ms: float | None
     round_trip_ms: float | None
+    garbled: int = 0
+    unreadable: int = 0
 
 
 @frozen(kw_only=True)

@@ -1,5 +1,7 @@
 """One portfolio over scripted links, in virtual time. Tests that carry a number show that rule of order-rules.md."""
 
+import io
+import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
@@ -9,11 +11,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from primefixd import logs
 from primefixd.orders.model import CancelState, Order, OrderType, Status, TimeInForce
-from primefixd.orders.records import CancelRejected, Contradicted, OrderFilled, OrderInDoubt, OrderUpdated
+from primefixd.orders.records import CancelRejected, Contradicted, OrderFilled, OrderInDoubt, OrderUpdated, Unread
 from primefixd.runtime.answers import Cancelling, Reason, Refused, Submitted
 from primefixd.runtime.settings import RateSettings
-from primefixd.runtime.views import PortfolioState, SessionState
+from primefixd.runtime.views import PortfolioState, SessionChanged, SessionState
 from tests.support.scripted import ACCOUNT, BEGIN, Connection, Rig, limit, settings
 
 
@@ -534,3 +537,39 @@ async def test_a_portfolio_with_a_lower_rate_keeps_to_it(autojump_clock: MockClo
     times = [at for at, m in rig.venue.connections[0].heard if m.type == "D"]
     assert len(times) == 20 and all(b - a >= 1.0 for a, b in zip(times, times[5:], strict=False))
     nursery.cancel_scope.cancel()
+
+
+async def test_rule_10_a_clock_that_goes_wrong_is_alarmed_once_a_bound_and_told(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    rig = Rig(nursery, settings("a"))
+    await trio.sleep(2)
+    rig.events(SessionChanged)
+    venue = rig.venue.connections[0]
+    out = io.StringIO()
+    logs.set_up(out=out)
+    for offset in (0.2, 1.5, 4.5, 0.0):
+        venue.offset_s = offset
+        for n in range(6):
+            await venue.say(report("x", "0", "0", t17=f"{offset}-{n}"))
+        await trio.sleep(0.01)
+    logs.set_up(level="critical")
+    lines = [json.loads(line) for line in out.getvalue().splitlines()]
+    alarms = [(each["level"], each["new_orders_refused"]) for each in lines if each["event"] == "clock_offset"]
+    assert alarms[0] == ("warning", False) and ("error", True) in alarms and alarms[-1] == ("info", False)
+    assert len(alarms) <= 4 and len(rig.events(SessionChanged)) == len(alarms)
+    nursery.cancel_scope.cancel()
+
+
+async def test_what_cannot_be_read_is_counted_and_told_and_the_session_goes_on(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    await submitted(rig)
+    venue = await carrying(rig)
+    await venue.say(report("o-1", "0", "0", t14="many"))
+    await venue.say("35=8|20=0|150=0|39=0")
+    await trio.sleep(0.01)
+    (first, second) = [event.body for event in rig.events(Unread)]
+    assert first.fields == ("cumulative_quantity",) and second.order is None and "names no order" in second.fields[0]
+    assert order(rig).status is Status.OPEN
+    assert sum(view.unreadable for view in rig.portfolio.sessions()) == 2 and not venue.ended
