@@ -185,6 +185,10 @@ class Ledger:
         self._aliases[new_id] = entry.order.key
         return replacing.offer(entry, new_id, terms, now)
 
+    def replaces_asked(self, client_order_id: str) -> int:
+        """How many replaces of that order were ever asked for; each keeps an id."""
+        return len(self._held(client_order_id).attempts)
+
     def replace_sent(self, client_order_id: str, now: Moment) -> OrderUpdated:
         """The request is about to leave."""
         return replacing.sent(self._held(client_order_id), now)

@@ -18,6 +18,7 @@ from primefixd.prime.venue import REPLACEABLE
 from primefixd.runtime.answers import Reason, Refused
 from primefixd.runtime.sessions import Sessions
 
+ASKED_MAX = 100  # replaces of one order, refused ones included, since each keeps its id; then the order stays as it is
 TTL_S = 5.0  # how long a replace may wait to be sent; then the former terms stand
 RETRY_AFTER_MS = 200  # told to a client whose order is not yet ready for a replace
 _CHANGES = ("base_quantity", "quote_value", "limit_price", "stop_price", "expiry_time", "display_base_size")
@@ -49,7 +50,7 @@ class Replaces:
         terms = _new_terms(order, wanted)
         if self._ledger.used(new_id):
             return _repeated(order, new_id, terms)
-        refused = _unready(order) or _unfit(order, wanted, terms)
+        refused = _unready(order) or _unfit(order, wanted, terms) or self._too_many(order)
         if refused is not None:
             return refused
         carrier = self._sessions.carrier(order.session)
@@ -63,6 +64,11 @@ class Replaces:
             return Refused(reason=Reason.BUSY, message="The queue is full; ask again later.", retry_after_ms=1000)
         change = self._ledger.replace_queued(order.key, new_id, terms, now)
         return Replacing(change.order, (change,))
+
+    def _too_many(self, order: Order) -> Refused | None:
+        if self._ledger.replaces_asked(order.key) < ASKED_MAX:
+            return None
+        return _invalid("client_order_id", f"had {ASKED_MAX} replaces asked for, refused ones included; cancel it")
 
     def departing(self, item: Waiting, order: Order) -> Request | None:
         """The request as things stand now; None if the order is ending, or wants something else meanwhile."""

@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from primefixd.orders.model import Order, OrderType, Replacement, ReplaceState, Status, TimeInForce
 from primefixd.orders.records import ReplaceRejected
+from primefixd.runtime import replaces
 from primefixd.runtime.answers import Reason, Refused, Submitted
 from tests.support.scripted import ACCOUNT, Connection, Rig, limit, settings
 
@@ -218,3 +219,15 @@ async def test_rule_29_the_twenty_sixth_edit_is_refused(autojump_clock: MockCloc
     told = await replace(rig, new_client_order_id="r-25", base_quantity=Decimal(99))
     assert isinstance(told, Refused) and "25 times" in told.message
     assert len(venue(rig).requests("G")) == 25 and len(order(rig).chain) == 26
+
+
+async def test_replaces_without_end_are_refused_since_each_keeps_its_id(
+    autojump_clock: MockClock, rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaces, "ASKED_MAX", 3)
+    for n in range(3):
+        assert isinstance(await replace(rig, new_client_order_id=f"r-{n}"), Submitted)
+        await venue(rig).say(f"35=9|11=r-{n}|41=o-1|37=V|39=0|102=0|434=2")
+        await trio.sleep(0.01)
+    told = await replace(rig, new_client_order_id="r-3")
+    assert isinstance(told, Refused) and told.field == "client_order_id" and "refused ones included" in told.message
