@@ -5,7 +5,7 @@ cannot be read is text. It never prints a secret: a Logon carries the signature,
 (prime-fix.md section 2), and messages end up in logs.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from primefixd.fix.tags import MSG_SEQ_NUM, MSG_TYPE
@@ -56,23 +56,6 @@ class Message:
         if text is None or not (text.isascii() and text.isdigit()) or len(text) > _NUMBER_DIGITS_MAX:
             return None
         return int(text)
-
-    def groups(self, count_tag: int, first_tag: int, member_tags: Collection[int]) -> "tuple[Message, ...]":
-        """The entries of the repeating group that `count_tag` announces, as far as they are really there.
-
-        An entry begins at each `first_tag`; the group ends at the first tag that is no member. The announced count
-        is not believed: peers are known to lie about it.
-        """
-        found: list[list[tuple[int, bytes]]] = []
-        tags = [tag for tag, _ in self._fields]
-        start = tags.index(count_tag) + 1 if count_tag in tags else len(tags)
-        for tag, raw in self._fields[start:]:
-            if tag not in member_tags and tag != first_tag:
-                break
-            if tag == first_tag or not found:
-                found.append([])
-            found[-1].append((tag, raw))
-        return tuple(Message(entry) for entry in found)
 
     def text(self) -> str:
         """The message for people, `35=A|34=1|…`, secrets masked."""

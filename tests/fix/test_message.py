@@ -26,24 +26,6 @@ def test_a_number_may_have_leading_zeros() -> None:
     assert Message([(35, b"0"), (34, b"0012")]).sequence_number == 12
 
 
-FEES = [(137, b"1"), (138, b"USD"), (137, b"2"), (139, b"7")]
-
-
-@pytest.mark.parametrize("count", [b"0", b"1", b"2", b"99", b"x", b""])
-def test_a_group_is_what_is_there_whatever_its_count_says(count: bytes) -> None:
-    message = Message([(35, b"8"), (136, count), *FEES, (120, b"USD"), (137, b"outside")])
-    fees = message.groups(136, 137, {138, 139})
-    assert [fee.fields for fee in fees] == [tuple(FEES[:2]), tuple(FEES[2:])]
-
-
-def test_a_group_may_lack_its_first_tag_and_may_be_missing() -> None:
-    message = Message([(35, b"8"), (136, b"1"), (138, b"USD"), (137, b"2")])
-    assert [fee.get(137) for fee in message.groups(136, 137, {137, 138})] == [None, "2"]
-    assert message.groups(78, 79, {79, 80}) == ()
-    assert Message([(35, b"8"), (136, b"3")]).groups(136, 137, {138}) == ()
-    assert message.groups(136, 137, {138})[0].type == ""
-
-
 def test_secrets_are_masked_wherever_a_message_becomes_text() -> None:
     logon = Message([(35, b"A"), (96, b"s3cr3t"), (554, b"s3cr3t"), (9407, b"s3cr3t"), (58, b"hello")])
     assert logon.text() == "35=A|96=…|554=…|9407=…|58=hello"
