@@ -6,7 +6,7 @@ It retries nothing: what a lost connection leaves open is told, and what to ask 
 import functools
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,8 +55,11 @@ def _found(url: str | None, token_file: Path | None) -> Daemon:
         raise click.UsageError(f"cannot read the token file {token_file}: {why}") from None
 
 
-def ask(daemon: Daemon, job: Callable[[Client], Awaitable[T]]) -> T:
-    """What `job` returns, done with a client of the daemon. Raises Failure for all that can go wrong on the way."""
+def ask(daemon: Daemon, job: Callable[[Client], Awaitable[T]], names: Mapping[str, str] | None = None) -> T:
+    """What `job` returns, done with a client of the daemon. Raises Failure for all that can go wrong on the way.
+
+    `names` says how the user knows a parameter that was no option of the command.
+    """
 
     async def talk() -> T:
         async with connect(daemon.url, daemon.token) as client:
@@ -71,14 +74,18 @@ def ask(daemon: Daemon, job: Callable[[Client], Awaitable[T]]) -> T:
     except EventsLost as lost:
         raise Failure(str(lost)) from None
     except Refused as refused:
-        raise Failure(_sentence(refused, daemon)) from None
+        raise Failure(_sentence(refused, daemon, names or {})) from None
 
 
-def _sentence(refused: Refused, daemon: Daemon) -> str:
+def _sentence(refused: Refused, daemon: Daemon, names: Mapping[str, str]) -> str:
     if refused.code == UNAUTHORIZED:
         known = "does not know the token" if daemon.token else "wants a token"
         return f"the daemon at {daemon.url} {known}; give that of a configured client with --token-file FILE"
-    message = re.sub(r"\bparams\.(\w+)", lambda name: "--" + name[1].replace("_", "-"), refused.message).rstrip(".")
+
+    def known_as(found: re.Match[str]) -> str:
+        return names.get(found[1]) or "--" + found[1].replace("_", "-")
+
+    message = re.sub(r"\bparams\.(\w+)", known_as, refused.message).rstrip(".")
     notes = [refused.reason, _SENT.get(refused.data.get("sent", ""))]
     told = ", ".join(note for note in notes if note)
     return f"{message} ({told})" if told else message
