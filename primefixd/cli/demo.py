@@ -35,7 +35,7 @@ BUDGET_AT_START = 40  # messages that a session may send at once: a new connecti
 SETTLE_S = 20.0  # after the last submission, for every order to be final; then the demo has failed
 TTL_MS = 3_600_000  # faster clients than the rate allows are meant to queue, not to expire
 PROBLEMS_SHOWN_MAX = 20  # of those that are not accounted for; --json has all of them
-ORDERS_PER_SECOND = 45  # a portfolio, by default: venue and clients share this process, and a busy machine delays all of them
+ORDERS_PER_SECOND = 45  # a portfolio, by default: venue and clients share this process, and a busy machine delays all
 
 
 @frozen
