@@ -61,18 +61,34 @@ class EventsLost(Exception):
     """Events are missing, or were not read fast enough: subscribe anew from the last cursor that was seen."""
 
 
-class NewOrder(TypedDict, total=False):
-    """What `order.submit` takes; quantities and prices are texts or Decimals, never floats."""
+class Changes(TypedDict, total=False):
+    """What `order.replace` can change; quantities and prices are texts or Decimals, never floats."""
+
+    base_quantity: str | Decimal
+    quote_value: str | Decimal
+    limit_price: str | Decimal
+    stop_price: str | Decimal
+    expiry_time: str | datetime
+    display_base_size: str | Decimal
+
+
+class NewOrder(Changes, total=False):
+    """What `order.submit` takes."""
 
     product_id: Required[str]
     side: Required[Side]
     type: Required[str]
-    base_quantity: str | Decimal
-    quote_value: str | Decimal
-    limit_price: str | Decimal
     time_in_force: str
-    expiry_time: str | datetime
+    start_time: str | datetime
+    historical_pov: str | Decimal
     post_only: bool
+    display_quote_size: str | Decimal
+    is_raise_exact: bool
+    is_buy_exact: bool
+    peg_offset_type: str
+    offset: str | Decimal
+    wig_level: str | Decimal
+    quote_id: str
     client_order_id: str
     portfolio: str
     session: str
@@ -184,6 +200,14 @@ class Client:
     async def submit(self, **order: Unpack[NewOrder]) -> Submitted:
         """`order.submit`. Give a `client_order_id`: with it a request whose reply was lost can be repeated safely."""
         result: Submitted = await self.call("order.submit", **order)
+        return result
+
+    async def replace(
+        self, id_: str, *, new_id: str | None = None, portfolio: str | None = None, **changes: Unpack[Changes]
+    ) -> Submitted:
+        """`order.replace` of the order whose client_order_id is `id_`. Give the new id, for the same reason."""
+        ids = {"client_order_id": id_, "new_client_order_id": new_id, "portfolio": portfolio}
+        result: Submitted = await self.call("order.replace", **ids, **changes)
         return result
 
     async def cancel(

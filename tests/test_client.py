@@ -308,3 +308,10 @@ def test_which_token(tmp_path):
     assert client.find_token(file, {"PRIMEFIXD_TOKEN": "from-environment"}) == "from-file"
     assert client.find_token(None, {"PRIMEFIXD_TOKEN": "from-environment"}) == "from-environment"
     assert client.find_token(None, {}) is None
+
+
+async def test_a_replace_names_both_ids_and_what_changes():
+    async with played(echo) as desk:
+        told = await desk.replace("old", new_id="new", portfolio="main", limit_price=Decimal("1.50"))
+    ids = {"client_order_id": "old", "new_client_order_id": "new", "portfolio": "main"}
+    assert told == ["order.replace", ids | {"limit_price": "1.50"}]

@@ -14,7 +14,7 @@ from primefixd.cli.output import Exit, Failure, say, say_json, warn
 from primefixd.cli.randomness import new_id
 from primefixd.cli.terms import REPLACE, SUBMIT, given, term_options
 from primefixd.client import JSON, Client, ConnectionLost, EventsLost
-from primefixd.orders.model import FINAL, Status
+from primefixd.orders.model import FINAL, OrderType, Status
 
 name_option = click.option("--client-order-id", metavar="ID", help="Unique in the portfolio; a UUID if left out.")
 wait_option = click.option("--wait", is_flag=True, help="Follow it until it is final; exit 1 if it ends REJECTED.")
@@ -72,8 +72,11 @@ def _unknown(lost: ConnectionLost, name: str) -> Failure:
 
 
 def _receipt(told: JSON) -> str:
-    again = " (was submitted before; nothing was sent)" if told["duplicate"] else ""
-    return f"{told['client_order_id']} {told['status']}{again}"
+    return f"{told['client_order_id']} {told['status']}{_before(told, 'submitted')}"
+
+
+def _before(told: JSON, done: str) -> str:
+    return f" (was {done} before; nothing was sent)" if told["duplicate"] else ""
 
 
 async def _followed(client: Client, order: JSON, as_json: bool) -> JSON:
@@ -100,15 +103,16 @@ async def _followed(client: Client, order: JSON, as_json: bool) -> JSON:
 def _is_about(event: JSON, order: JSON) -> bool:
     told = event.get("order") or {}
     same_portfolio = order.get("portfolio") in (None, told.get("portfolio"))
-    return same_portfolio and told.get("original_client_order_id") == order["client_order_id"]
+    return same_portfolio and order["client_order_id"] in told.get("chain", ())
 
 
 def _end_with(order: JSON, as_json: bool) -> None:
     if as_json:
         say_json(order)
     if order["status"] == Status.REJECTED:
-        why = order["reject_reason"] or "no reason given"
-        raise Failure(f"order {order['client_order_id']} was rejected: {why}; submit it anew with another id")
+        why = ": ".join(filter(None, (order["reject_reason"], order["reject_text"]))) or "no reason given"
+        what = "ask for another quote" if order["type"] == OrderType.RFQ else "submit it anew with another id"
+        raise Failure(f"order {order['client_order_id']} was rejected: {why}; {what}")
 
 
 @click.command(epilog="Example: primefixd cancel 0190a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b")
@@ -154,7 +158,9 @@ def replace(daemon: Daemon, as_json: bool, id_: str, portfolio: str | None, **ch
         return told
 
     told = ask(daemon, request, {"client_order_id": f"order {id_}"})
-    say_json(told) if as_json else say(_receipt(told))
+    before = _before(told, "asked")
+    line = f"{told['client_order_id']} is to replace {id_}, which is {told['status']}{before}"
+    say_json(told) if as_json else say(line)
 
 
 @click.command(epilog="Example: primefixd cancel-all --portfolio main --product-id BTC-USD --side BUY --yes")

@@ -69,7 +69,7 @@ def test_a_rejection_of_the_venue_ends_with_1_and_says_why(rig):
     done = rig.run("submit", *terms, "--base-quantity", "1", "--wait", "--json")
     assert done.returncode == 1
     assert json.loads(done.stdout)["status"] == "REJECTED"
-    assert ": unknown_symbol; " in done.stderr and done.stderr.count("\n") == 1
+    assert ": unknown_symbol: unknown symbol; submit it anew " in done.stderr and done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("size", ["-1", "0"])
@@ -78,6 +78,36 @@ def test_a_refusal_of_the_daemon_names_the_option(rig, size):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("--base-quantity must be ")
     assert "nothing was sent to the venue" in done.stderr
+
+
+SELL = ("--portfolio", "alpha", "--product-id", "BTC-USD", "--side", "SELL")
+RESTS = ("--time-in-force", "GOOD_UNTIL_CANCELLED")
+SLICES = ("--time-in-force", "GOOD_UNTIL_DATE_TIME", "--start-time", "2099-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        ("--type", "STOP_LIMIT", "--base-quantity", "0.1", "--limit-price", "19000", "--stop-price", "20000", *RESTS),
+        ("--type", "TWAP", "--base-quantity", "0.1", "--limit-price", "1", "--historical-pov", "0.1", *SLICES),
+        ("--type", "LIMIT", "--base-quantity", "1", "--display-base-size", "0.1", "--limit-price", "900000", *RESTS),
+        ("--type", "LIMIT", "--quote-value", "9", "--display-quote-size", "5", "--limit-price", "900000", *RESTS),
+        ("--type", "LIMIT", "--quote-value", "9", "--is-raise-exact", "--limit-price", "900000", *RESTS),
+        ("--type", "LIMIT", "--side", "BUY", "--quote-value", "9", "--is-buy-exact", "--limit-price", "1", *RESTS),
+        (
+            *("--type", "PEG", "--base-quantity", "1", "--limit-price", "900000", *RESTS, "--wig-level", "950000"),
+            *("--peg-offset-type", "peg_offset_type_bps", "--offset", "-0.5"),
+        ),
+    ],
+)
+def test_every_term_of_an_order_can_be_given(rig, terms):
+    name = rig.json("submit", *SELL, *terms)["client_order_id"]
+    order = rig.json("order", name, "--portfolio", "alpha")
+    for option, value in zip(terms, (*terms[1:], "--"), strict=True):
+        if option.startswith("--"):
+            wanted = True if value.startswith("--") else value.upper() if "_type" in value else value
+            assert order[option[2:].replace("-", "_")] == wanted
+    rig.run("cancel", name, "--portfolio", "alpha")
 
 
 def test_terms_that_differ_are_a_duplicate(rig):
