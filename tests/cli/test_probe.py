@@ -27,6 +27,10 @@ portfolios:
       - {{name: s, service_account_id: a, api_key: {{value: k}}, api_secret: {{value: x}}, passphrase: {{value: y}}}}
 """
 
+needs_openssl = pytest.mark.skipif(
+    shutil.which("openssl") is None, reason="openssl is not installed; Debian's package is openssl"
+)
+
 
 class Server:
     """A TLS server on the loopback whose certificate an intermediate authority has issued; it answers nothing."""
@@ -118,6 +122,7 @@ def without_openssl(folder):
 # fetch-certificate
 
 
+@needs_openssl
 def test_the_chain_comes_as_pem_with_a_summary_beside_it(primefixd, serve):
     server = serve("localhost", "prime.example")
     done = primefixd("fetch-certificate", f"localhost:{server.port}")
@@ -132,6 +137,7 @@ def test_the_chain_comes_as_pem_with_a_summary_beside_it(primefixd, serve):
     assert server.received == b""
 
 
+@needs_openssl
 def test_the_server_is_asked_for_by_its_name_where_it_has_one(primefixd, checked, serve):
     server = serve()
     for host in ("localhost", "127.0.0.1"):
@@ -140,6 +146,7 @@ def test_the_server_is_asked_for_by_its_name_where_it_has_one(primefixd, checked
     assert server.asked == ["localhost", None, *["localhost"] * 3]
 
 
+@needs_openssl
 def test_the_sandbox_shows_its_own(primefixd, rig, tmp_path):
     done = primefixd("fetch-certificate", rig.told["venue"])
     assert done.returncode == 0 and "for localhost" in done.stderr.replace("127.0.0.1, ", "")
@@ -147,10 +154,12 @@ def test_the_sandbox_shows_its_own(primefixd, rig, tmp_path):
     assert ssl.create_default_context(cafile=tmp_path / "venue.pem")
 
 
+@needs_openssl
 def test_an_expired_chain_is_fetched_all_the_same(primefixd, serve):
     assert primefixd("fetch-certificate", f"127.0.0.1:{serve(days=-1).port}").stdout.count("BEGIN") == 2
 
 
+@needs_openssl
 def test_what_is_no_tls_server_is_one_sentence(primefixd, serve):
     closed = socket.create_server(("127.0.0.1", 0))
     places = [f"127.0.0.1:{serve(plain=b'220 mail').port}", f"127.0.0.1:{closed.getsockname()[1]}", "no.invalid:1"]
@@ -189,6 +198,7 @@ def test_an_openssl_that_hangs_is_ended(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["TLSv1.2", "TLSv1.3"])
+@needs_openssl
 def test_a_good_venue_is_described(checked, serve, version):
     server = serve(tls=ssl.TLSVersion[version.replace(".", "_")])
     told, connection = document(checked(server, "--json"))
@@ -200,6 +210,7 @@ def test_a_good_venue_is_described(checked, serve, version):
     assert not [warning for warning in told["warnings"] if "expire" in warning]
 
 
+@needs_openssl
 def test_people_read_the_same(checked, serve):
     done = checked(serve())
     lines = done.stdout.splitlines()
@@ -211,6 +222,7 @@ def test_people_read_the_same(checked, serve):
     assert "without a word" in lines[-1]
 
 
+@needs_openssl
 def test_a_chain_of_another_connection_is_not_taken_for_this_one(checked, serve):
     server = serve()
     server.then = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -227,6 +239,7 @@ def test_a_venue_that_is_not_trusted_hears_nothing_and_is_said_to_have_told_noth
     assert done.returncode == 1 and server.received == b"" and "clock offset" not in done.stdout
 
 
+@needs_openssl
 def test_nobody_is_logged_on_the_venue_hears_no_credential(checked, serve):
     server = serve()
     assert checked(server).returncode == 0
@@ -251,6 +264,7 @@ def test_an_expiry_in_21_days_is_a_warning(checked, serve, days, warned):
     assert any("the certificate" in warning and "expires" in warning for warning in told["warnings"]) is warned
 
 
+@needs_openssl
 def test_an_expired_certificate_is_a_refusal_that_still_shows_the_chain(checked, serve):
     done = checked(serve(days=-3), "--json")
     _, connection = document(done)
@@ -270,6 +284,7 @@ def test_a_certificate_for_another_name_is_refused(checked, serve):
     assert "prime.example, not in the certificate" in checked(serve(), name="prime.example").stdout
 
 
+@needs_openssl
 def test_an_authority_that_is_not_ours_is_refused(checked, serve):
     done = checked(serve(), "--json", ca=trustme.CA())
     _, connection = document(done)
