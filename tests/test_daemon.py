@@ -1,0 +1,80 @@
+"""The composition root: what it refuses to start with, what it tells, and how it stops."""
+
+import socket
+from datetime import time
+from pathlib import Path
+
+import pytest
+import trio
+import trustme
+
+from primefixd import daemon
+from primefixd.client import connect
+from primefixd.config import Settings
+from primefixd.control.settings import ClientSettings, ControlSettings, Right
+from primefixd.dispatch.calendar import Schedule
+from primefixd.runtime.ports import system_ports
+from primefixd.runtime.settings import VenueSettings
+from primefixd.secret import Secret
+from tests.support.scripted import settings as portfolio_settings
+from tests.support.world import free_port
+
+
+def settings(folder: Path, *, listen: str = "127.0.0.1:0", ca_file: Path | None = None) -> Settings:
+    """One portfolio of one session at a venue that is not there."""
+    reader = ClientSettings(name="r", token=Secret("token"), portfolios=None, may=frozenset({Right.READ}))
+    return Settings(
+        venue=VenueSettings(host="127.0.0.1", port=free_port(), tls=ca_file is not None, ca_file=str(ca_file or "")),
+        control=ControlSettings(listen=(listen,), clients=(reader,)),
+        state_dir=folder,
+        rest=None,
+        retention_days=7,
+        quiet_ask_s=2.0,
+        schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
+        portfolios=(portfolio_settings("a"),),
+    )
+
+
+def innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+async def test_it_is_there_for_clients_before_and_without_the_venue(tmp_path: Path, nursery: trio.Nursery) -> None:
+    with trio.fail_after(10):
+        started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
+        async with connect(started.control_urls[0], "token") as client:
+            told = await client.info()
+            assert told["journal"] == started.desk.feed.journal and told["version"]
+            (session,) = await client.sessions()
+            assert session["state"] != "ACTIVE"
+
+
+async def test_a_stop_is_told_to_clients_and_ends_the_run(tmp_path: Path, nursery: trio.Nursery) -> None:
+    with trio.fail_after(15):
+        started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
+        async with connect(started.control_urls[0], "token") as client, client.subscribe() as events:
+            started.stop()
+            types = [(await anext(events))["type"]]
+            while types[-1] != "server.stopping":
+                types.append((await anext(events))["type"])
+            await started.stopped.wait()
+
+
+async def test_a_port_in_use_is_an_error_at_the_start(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises((OSError, BaseExceptionGroup)) as failed:
+            with trio.fail_after(10):
+                await daemon.run(settings(tmp_path, listen=listen), system_ports())
+    assert isinstance(innermost(failed.value), OSError)
+
+
+async def test_an_authority_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:
+    good, bad = tmp_path / "ca.pem", tmp_path / "bad.pem"
+    trustme.CA().cert_pem.write_to_path(good)
+    bad.write_text("no certificate")
+    assert daemon.build(settings(tmp_path, ca_file=good), system_ports()).portfolios.keys() == {"main"}
+    with pytest.raises(OSError):  # ssl.SSLError is one
+        daemon.build(settings(tmp_path, ca_file=bad), system_ports())
