@@ -186,6 +186,7 @@ class Peer:
     downs: list[str] = field(factory=list)
     started: bool = False
     on_heard: Callable[[Heard], list[tuple[str, list[Any]]]] = field(default=lambda _heard: [])
+    _asking: trio.Lock = field(factory=trio.Lock)
 
     async def read(self) -> None:
         """Takes in what the process tells, until it ends."""
@@ -214,7 +215,8 @@ class Peer:
 
     async def do(self, do: str, session: str, **words: Any) -> None:
         assert self.process.stdin is not None
-        await self.process.stdin.send_all(json.dumps({"do": do, "session": session, **words}).encode() + b"\n")
+        async with self._asking:  # answers of its own and wishes of the test may come at once
+            await self.process.stdin.send_all(json.dumps({"do": do, "session": session, **words}).encode() + b"\n")
 
     async def send(self, session: str, fields: list[Any]) -> None:
         await self.do("send", session, fields=fields)
