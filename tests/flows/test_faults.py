@@ -22,6 +22,7 @@ from tests.support.world import (
     world,
 )
 
+STUNNEL = which("stunnel4") or which("stunnel")
 FINAL = ("FILLED", "CANCELLED", "REJECTED")
 
 
@@ -202,10 +203,9 @@ async def test_the_venue_dies_and_comes_back(tmp_path: Path) -> None:
         await until_ready(desk)
 
 
+@pytest.mark.skipif(STUNNEL is None, reason="stunnel is not installed; Debian's package is stunnel4")
 async def test_through_a_real_stunnel_in_clear_on_the_loopback(tmp_path: Path) -> None:
-    stunnel = which("stunnel4") or which("stunnel")
-    if stunnel is None:
-        pytest.skip("stunnel is not installed; Debian's package is stunnel4")
+    assert STUNNEL is not None
     venue_port, tunnel_port = free_port(), free_port()
     (tmp_path / "venue").mkdir()
     venue = World(tmp_path / "venue", configuration(tmp_path / "venue", venue_port=venue_port))
@@ -218,7 +218,7 @@ async def test_through_a_real_stunnel_in_clear_on_the_loopback(tmp_path: Path) -
             f"connect = 127.0.0.1:{venue_port}\nverifyChain = yes\nCAfile = {tmp_path / 'venue' / 'ca.pem'}\n"
         )
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial(trio.run_process, [stunnel, str(tunnel)], check=False, capture_stderr=True))
+            nursery.start_soon(partial(trio.run_process, [STUNNEL, str(tunnel)], check=False, capture_stderr=True))
             await daemon.start_daemon()
             async with daemon.desk() as desk, venue.oracle() as oracle:
                 await until_ready(desk)
