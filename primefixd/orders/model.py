@@ -84,6 +84,20 @@ class Terms:
     quote_id: str | None = None
 
 
+class OnDoubt(StrEnum):
+    """What the daemon may do by itself about an order in doubt (order-rules.md 15)."""
+
+    ASK = "ask"
+    RESUBMIT = "resubmit"
+
+
+class OnMaintenance(StrEnum):
+    """What becomes of an order that comes while the venue is closed (order-rules.md 24 and 25)."""
+
+    REJECT = "reject"
+    HOLD = "hold"
+
+
 class CancelState(StrEnum):
     WAITING = "waiting"
     SENT = "sent"
@@ -117,6 +131,21 @@ class Replace:
 
 
 @frozen(kw_only=True)
+class Resolution:
+    """A person's word on an order in doubt (order-rules.md 16). Any later word of the venue overrides it.
+
+    `status` is a final one; `filled_quantity` in base units; `average_price` None where nothing was filled.
+    """
+
+    status: "Status"
+    filled_quantity: Decimal
+    average_price: Decimal | None = None
+    reason: str
+    client: str
+    time: datetime
+
+
+@frozen(kw_only=True)
 class Fee:
     amount: Decimal
     currency: str | None
@@ -138,6 +167,7 @@ class Fill:
     time: datetime
     source: str
     raw: tuple[tuple[int, str], ...] = ()  # what the venue told beside, by tag
+    approximate: bool = False  # the price was worked out from averages (order-rules.md 5)
 
 
 @frozen(kw_only=True)
@@ -151,6 +181,9 @@ class Order:
     terms: Terms
     status: Status = Status.QUEUED
     in_doubt: bool = False
+    known_to_venue: bool = False  # while in doubt: the venue called it a duplicate, so it has it (order-rules.md 14)
+    not_found_at: datetime | None = None  # while in doubt: the venue's REST API did not list it (order-rules.md 13)
+    resolution: Resolution | None = None  # a person's word, until the venue's own
     venue_status: str | None = None
     filled_quantity: Decimal = Decimal(0)
     filled_value: Decimal = Decimal(0)
@@ -165,6 +198,8 @@ class Order:
     client: str
     pinned: bool = False  # its client named the session
     deadline: datetime | None = None  # never sent after it
+    on_doubt: OnDoubt = OnDoubt.ASK
+    on_maintenance: OnMaintenance = OnMaintenance.REJECT
     accepted_cursor: int = 0  # of the event that told its acceptance, for a repeated submission
     created_at: datetime
     sent_at: datetime | None = None
@@ -256,6 +291,8 @@ class Submission:
     session: str | None = None
     ttl_ms: int | None = None
     deadline: datetime | None = None
+    on_doubt: OnDoubt = OnDoubt.ASK
+    on_maintenance: OnMaintenance = OnMaintenance.REJECT
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from primefixd.orders.model import Fee, Side, TimeInForce
+from primefixd.orders.model import Fee, OrderType, Side, TimeInForce
 
 
 class ReportKind(StrEnum):
@@ -117,7 +117,21 @@ class Report:
     time_in_force: TimeInForce | None = None
     expiry_time: datetime | None = None
     stop_price: Decimal | None = None
+    order_type: OrderType | None = None
     raw: tuple[tuple[int, str], ...] = ()  # fields that have no other place here, in their order
+
+
+@frozen(kw_only=True)
+class RestFill:
+    """One fill as REST lists it; whether `fill_id` is the ExecID of FIX is unknown (prime-fix.md section 6)."""
+
+    fill_id: str
+    order_id: str
+    quantity: Decimal
+    price: Decimal
+    time: datetime | None
+    commission: Decimal | None
+    venue: str | None
 
 
 @frozen(kw_only=True)
