@@ -1,6 +1,5 @@
 """One order as the ledger keeps it: the picture that others see, and what only judging the next word on it needs."""
 
-from collections.abc import Hashable
 from datetime import datetime
 from decimal import Decimal
 
@@ -10,7 +9,7 @@ from primefixd.orders.executions import Executions
 from primefixd.orders.model import Order, Status, Terms
 from primefixd.orders.reports import Report
 
-REMEMBERED_MAX = 10_000  # words and oddities of one order; beyond it all are forgotten, and may be told once more
+REMEMBERED_MAX = 1_000  # words and oddities of one order; beyond it all are forgotten, and may be told once more
 
 
 @define(eq=False)
@@ -28,12 +27,13 @@ class Entry:
     ended: bool = False  # by the venue's word, not by ours
     reopened: bool = False  # after it had ended
     restored: Status = Status.OPEN  # where a refused cancel leaves it
-    heard: set[Hashable] = field(factory=set)
+    heard: set[str] = field(factory=set)
     attempts: dict[str, Terms] = field(factory=dict)  # terms by the id of every replace that was ever asked for
     replace_doubtful: bool = False  # its link died before an answer
 
-    def first(self, what: Hashable) -> bool:
-        """Whether `what` comes for the first time: one odd state is told and asked about once, not for ever."""
+    def first(self, *parts: object) -> bool:
+        """Whether these words come for the first time: one odd state is told and asked about once, not for ever."""
+        what = "|".join(map(str, parts))
         if what in self.heard:
             return False
         if len(self.heard) >= REMEMBERED_MAX:

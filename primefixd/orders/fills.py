@@ -36,7 +36,7 @@ def fill(entry: Entry, report: Report, source: str, now: Moment) -> Heard:
     unreadable = "last_quantity" in report.unreadable
     if report.kind is not ReportKind.TRADE or (report.last_quantity <= 0 and not unreadable):
         word = (report.exec_id, report.kind, report.status, report.transact_time)
-        return Heard(news=not report.exec_id or entry.first(word))
+        return Heard(news=not report.exec_id or entry.first(*word))
     price, exec_id = report.last_price, report.exec_id
     if unreadable or not exec_id or price is None or price <= 0:
         lacking = "quantity" if unreadable else "price" if exec_id else "ExecID"

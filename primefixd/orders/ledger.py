@@ -8,7 +8,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Iterator
 from decimal import localcontext
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -17,12 +17,11 @@ from primefixd.orders import replacing
 from primefixd.orders.entry import Entry
 from primefixd.orders.exact import EXACT
 from primefixd.orders.judging import IMMEDIATE, judge
-from primefixd.orders.model import FINAL, Cancel, CancelState, Order, Status, Terms
+from primefixd.orders.model import Cancel, CancelState, Order, Status, Terms
 from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated, Unread
 from primefixd.orders.reports import CancelRefused, Report
+from primefixd.orders.shelf import Shelf
 
-FINAL_ORDERS_MAX = 100_000  # beyond it the oldest final order is forgotten; its id stays remembered
-IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
 FOREIGN_REPORTS_MAX = 10_000  # keys of reports on orders that are not ours, to tell each once
 QUIET_ASKS_MAX = 5  # how often the silence of one order is asked about
 ASKS_REFUSED_MAX = 5  # refused status requests of one order that are tried again; then its next report must do
@@ -44,12 +43,7 @@ class Ledger:
     """The orders of one portfolio by ClOrdID and by OrderID."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, Entry] = {}
-        self._aliases: dict[str, str] = {}  # later ids of a chain, to its first
-        self._live: dict[str, Entry] = {}
-        self._by_order_id: dict[str, Entry] = {}
-        self._final: OrderedDict[str, None] = OrderedDict()
-        self._forgotten: OrderedDict[str, None] = OrderedDict()
+        self._shelf = Shelf()
         self._foreign: OrderedDict[tuple[str | None, ...], None] = OrderedDict()
         self._heard_at: dict[str, float] = {}  # mono of the last word on an immediate order that has fills
 
@@ -58,20 +52,20 @@ class Ledger:
         return entry.order if entry else None
 
     def by_order_id(self, order_id: str) -> Order | None:
-        entry = self._by_order_id.get(order_id)
+        entry = self._shelf.by_order_id(order_id)
         return entry.order if entry else None
 
     def used(self, client_order_id: str) -> bool:
         """Whether that id was ever given to an order here, also to one that is forgotten (order-rules.md 23)."""
-        return any(client_order_id in ids for ids in (self._entries, self._aliases, self._forgotten))
+        return self._shelf.used(client_order_id)
 
     def live(self) -> list[Order]:
         """Orders that are not final, oldest first."""
-        return [entry.order for entry in self._live.values()]
+        return [entry.order for entry in self._shelf.live()]
 
     def kept(self) -> Iterator[Order]:
         """Every order that is kept, oldest first."""
-        return (entry.order for entry in self._entries.values())
+        return self._shelf.kept()
 
     # What we do ourselves
 
@@ -79,7 +73,7 @@ class Ledger:
         """Take in a new order of ours. Raises KeyError for an id that was used: the caller asks `used` first."""
         if self.used(order.client_order_id):
             raise KeyError(order.client_order_id)
-        self._entries[order.client_order_id] = self._live[order.client_order_id] = Entry(order)
+        self._shelf.add(Entry(order))
         return OrderUpdated(order)
 
     def sent(self, client_order_id: str, session: str, now: Moment) -> OrderUpdated:
@@ -139,7 +133,7 @@ class Ledger:
         if adopted and not any(isinstance(change, OrderUpdated) for change in changes):
             changes.append(OrderUpdated(entry.order))
         changes += replacing.ended(entry, report, now)
-        if report.unreadable and entry.first((report.exec_id, report.kind, report.unreadable)):
+        if report.unreadable and entry.first(report.exec_id, report.kind, *report.unreadable):
             changes.append(Unread(entry.order, report.unreadable))
         self._settle(entry)
         self._listen(entry, now)
@@ -149,7 +143,7 @@ class Ledger:
         """The order that a refused cancel was for."""
         ids = (refused.original_client_order_id, refused.client_order_id)
         entry = next((found for i in ids if i is not None and (found := self._find(i)) is not None), None)
-        entry = entry or self._by_order_id.get(refused.order_id or "")
+        entry = entry or self._shelf.by_order_id(refused.order_id or "")
         return entry.order if entry else None
 
     def cancel_refused(self, client_order_id: str, reason: str, now: Moment) -> CancelRejected:
@@ -168,7 +162,7 @@ class Ledger:
         overdue = [key for key, heard in self._heard_at.items() if heard + quiet_ask_s <= now]
         for key in overdue:
             del self._heard_at[key]
-        entries = [self._entries[key] for key in overdue]
+        entries = [self._held(key) for key in overdue]
         return [e.order for e in entries if any(e.first(f"quiet {n}") for n in range(QUIET_ASKS_MAX))]
 
     def next_quiet(self, quiet_ask_s: float) -> float:
@@ -182,7 +176,7 @@ class Ledger:
         if self.used(new_id):
             raise KeyError(new_id)
         entry = self._held(client_order_id)
-        self._aliases[new_id] = entry.order.key
+        self._shelf.alias(new_id, entry)
         return replacing.offer(entry, new_id, terms, now)
 
     def replaces_asked(self, client_order_id: str) -> int:
@@ -206,7 +200,7 @@ class Ledger:
 
     def _find(self, client_order_id: str) -> Entry | None:
         """By any id of an order's chain."""
-        return self._entries.get(self._aliases.get(client_order_id, client_order_id))
+        return self._shelf.find(client_order_id)
 
     def _held(self, client_order_id: str) -> Entry:
         entry = self._find(client_order_id)
@@ -226,7 +220,7 @@ class Ledger:
             entry = self._find(key or "")
             if entry is not None and _same_order(entry, report):
                 return entry
-        return self._by_order_id.get(report.order_id or "")
+        return self._shelf.by_order_id(report.order_id or "")
 
     def foreign(self, report: Report) -> tuple[Change, ...]:
         """A report on an order that is not ours, told once (order-rules.md 28)."""
@@ -234,7 +228,8 @@ class Ledger:
         if key in self._foreign:
             return ()
         self._foreign[key] = None
-        _trim(self._foreign, FOREIGN_REPORTS_MAX)
+        if len(self._foreign) > FOREIGN_REPORTS_MAX:
+            self._foreign.popitem(last=False)
         return (OrderUnknown(report),)
 
     def _listen(self, entry: Entry, now: Moment) -> None:
@@ -245,43 +240,10 @@ class Ledger:
             self._heard_at.pop(order.key, None)
 
     def _settle(self, entry: Entry) -> None:
-        """Keep the indices true after a change, and the kept final orders bounded."""
-        order = entry.order
-        if order.order_id:
-            self._by_order_id.setdefault(order.order_id, entry)
-        if order.status not in FINAL:
-            if order.key not in self._live:
-                self._reopen(entry)
-            return
-        self._live.pop(order.key, None)
-        self._heard_at.pop(order.key, None)
-        self._final[order.key] = None
-        for key in _trim(self._final, FINAL_ORDERS_MAX):
-            self._forget(key)
-
-    def _reopen(self, entry: Entry) -> None:
-        """Put an order that was final back among the live ones, at its place: they are listed oldest first."""
-        self._final.pop(entry.order.key)
-        self._live[entry.order.key] = entry
-        self._live = dict(sorted(self._live.items(), key=lambda item: item[1].order.accepted_cursor))
-
-    def _forget(self, client_order_id: str) -> None:
-        entry = self._entries.pop(client_order_id)
-        order_id = entry.order.order_id or ""
-        if self._by_order_id.get(order_id) is entry:
-            del self._by_order_id[order_id]
-        for each in (client_order_id, *entry.attempts):
-            self._aliases.pop(each, None)
-            self._forgotten[each] = None
-        _trim(self._forgotten, IDS_REMEMBERED_MAX)
-
-
-K = TypeVar("K")
-
-
-def _trim(ordered: OrderedDict[K, None], most: int) -> list[K]:
-    """Drop and return the oldest entries beyond `most`."""
-    return [ordered.popitem(last=False)[0] for _ in range(len(ordered) - most)]
+        """Keep the indices true after a change."""
+        self._shelf.settle(entry)
+        if entry.order.final:
+            self._heard_at.pop(entry.order.key, None)
 
 
 def _same_order(entry: Entry, report: Report) -> bool:

@@ -914,5 +914,5 @@ def test_what_one_order_remembers_is_bounded(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(entry, "REMEMBERED_MAX", 3)
     story = Story()
     story.hears(*(word("restated", "new", t, exec_id=f"r{t}") for t in range(20)))
-    kept = story.ledger._entries["a"].heard
+    kept = story.ledger._shelf._entries["a"].heard
     assert 0 < len(kept) <= 3

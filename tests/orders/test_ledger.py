@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from primefixd.orders import ledger as ledger_module
+from primefixd.orders import shelf
 from primefixd.orders.ledger import QUIET_ASKS_MAX, Ledger
 from primefixd.orders.model import CancelState, Order, Side, Status
 from primefixd.orders.records import OrderUnknown
@@ -250,7 +251,7 @@ def test_an_order_that_waits_may_move_to_another_session() -> None:
 
 
 def test_rule_23_an_id_is_used_for_good(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "FINAL_ORDERS_MAX", 2)
+    monkeypatch.setattr(shelf, "FINAL_ORDERS_MAX", 2)
     ledger = with_orders("a", "b", "c", "d")
     for key in "bcd":
         ledger.report(word("cancelled", client_order_id=key, order_id=f"v-{key}"), "main-1", at(1))
@@ -264,7 +265,7 @@ def test_rule_23_an_id_is_used_for_good(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_rule_23_the_order_that_ended_first_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "FINAL_ORDERS_MAX", 1)
+    monkeypatch.setattr(shelf, "FINAL_ORDERS_MAX", 1)
     ledger = with_orders("a", "b")
     for key in "ba":
         ledger.end(key, Status.CANCELLED, at(1))
@@ -272,8 +273,8 @@ def test_rule_23_the_order_that_ended_first_is_forgotten_first(monkeypatch: pyte
 
 
 def test_rule_23_ids_are_remembered_longer_than_orders_but_not_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "FINAL_ORDERS_MAX", 1)
-    monkeypatch.setattr(ledger_module, "IDS_REMEMBERED_MAX", 2)
+    monkeypatch.setattr(shelf, "FINAL_ORDERS_MAX", 1)
+    monkeypatch.setattr(shelf, "IDS_REMEMBERED_MAX", 2)
     ledger = with_orders(*"abcde")
     for key in "abcde":
         ledger.end(key, Status.CANCELLED, at(1))
@@ -281,12 +282,12 @@ def test_rule_23_ids_are_remembered_longer_than_orders_but_not_for_ever(monkeypa
 
 
 def test_nothing_is_left_of_a_forgotten_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "FINAL_ORDERS_MAX", 0)
-    monkeypatch.setattr(ledger_module, "IDS_REMEMBERED_MAX", 0)
+    monkeypatch.setattr(shelf, "FINAL_ORDERS_MAX", 0)
+    monkeypatch.setattr(shelf, "IDS_REMEMBERED_MAX", 0)
     story = Story(order(time_in_force=IOC))
     story.hears(fill("e", "0.4", "0.4"), word("cancelled"))
-    kept = {name: value for name, value in vars(story.ledger).items() if value}
-    assert kept == {}
+    held = vars(story.ledger) | vars(story.ledger._shelf)
+    assert {name: value for name, value in held.items() if value and name != "_shelf"} == {}
 
 
 def test_live_orders_are_told_oldest_first_also_after_one_reopened() -> None:
@@ -300,7 +301,7 @@ def test_live_orders_are_told_oldest_first_also_after_one_reopened() -> None:
 
 
 def test_a_reopened_order_is_not_forgotten_as_a_final_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "FINAL_ORDERS_MAX", 1)
+    monkeypatch.setattr(shelf, "FINAL_ORDERS_MAX", 1)
     ledger = with_orders("a", "b", "c")
     ledger.report(word("cancelled", t=1), "main-1", at(1))
     ledger.report(answer("new", 2), "main-1", at(2))
