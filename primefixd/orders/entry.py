@@ -1,4 +1,7 @@
-"""One order as the ledger keeps it: the picture that others see, and what only judging the next word on it needs."""
+"""One order as the ledger keeps it: the picture that others see, and what only judging the next word on it needs.
+
+Every field survives a restart, as `rows` writes it, but for those that are marked UNKEPT.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +12,8 @@ from primefixd.orders.executions import Executions
 from primefixd.orders.model import Order, Status, Terms
 from primefixd.orders.reports import Report
 
+UNKEPT = {"unkept": True}  # metadata of a field that a restart forgets
+
 REMEMBERED_MAX = 1_000  # words and oddities of one order; beyond it all are forgotten, and may be told once more
 
 
@@ -17,12 +22,14 @@ class Entry:
     """The mutable keeping of one order; only `judging`, `fills` and the ledger change it."""
 
     order: Order
-    executions: Executions = field(factory=Executions)
+    executions: Executions = field(factory=Executions, metadata=UNKEPT)  # kept step by step, in rows of their own
     latest: datetime | None = None  # newest TransactTime heard
     counted: Decimal = Decimal(0)  # the venue's largest total, less what it took back; never below what was heard
     missing: Decimal = Decimal(0)  # how much of that was not heard as fills, when last told
-    asking: int = 0  # status requests that left and were not answered yet
-    answer: Report | None = None  # the last answer: other sessions may carry copies of it
+    asking: int = field(default=0, metadata=UNKEPT)  # status requests that left and were not answered yet
+    answer: Report | None = field(
+        default=None, metadata=UNKEPT
+    )  # the last answer: other sessions may carry copies of it
     early: list[Report] = field(factory=list)  # busts and corrections of executions that were not heard yet
     ended: bool = False  # by the venue's word, not by ours
     reopened: bool = False  # after it had ended
@@ -30,6 +37,8 @@ class Entry:
     heard: set[str] = field(factory=set)
     attempts: dict[str, Terms] = field(factory=dict)  # terms by the id of every replace that was ever asked for
     replace_doubtful: bool = False  # its link died before an answer
+    leaving: str | None = None  # the id of the newest request whose bytes may have left (order-rules.md 11)
+    written: bytes = field(default=b"", metadata=UNKEPT)  # the order's row as it was kept last
 
     def first(self, *parts: object) -> bool:
         """Whether these words come for the first time: one odd state is told and asked about once, not for ever."""
