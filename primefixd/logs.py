@@ -1,10 +1,13 @@
 """Sets up structlog: JSON lines for a service manager, readable text on a terminal; secrets cannot pass.
 
+Lines for the journal of systemd open with their priority, as sd-daemon(3) has it: it is taken off and kept beside them.
+
 Whatever reaches a log line, in whichever field or traceback: the configured secret values and the values of FIX tags
 96, 554 and 9407 are masked before any renderer sees them.
 """
 
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
@@ -16,6 +19,13 @@ from primefixd.secret import Secret
 
 MASK = "***"
 SECRET_CHARS_MIN = 4  # shorter values would blank out ordinary words; `config` warns about them
+_PRIORITIES = {
+    "critical": 2,
+    "error": 3,
+    "warning": 4,
+    "info": 6,
+    "debug": 7,
+}  # of syslog, by our levels; any other is 5
 _TAGS = re.compile(r"(?<!\d)(96|554|9407)=[^|\x01]*")
 
 
@@ -45,7 +55,9 @@ def set_up(secrets: Iterable[Secret] = (), *, out: TextIO | None = None, level: 
     """Log to `out` (stderr if None): text if it is a terminal, else one JSON object a line."""
     out = out or sys.stderr
     renderer: Any = structlog.processors.JSONRenderer()
-    if out.isatty():
+    if _is_journal(out):
+        renderer = _prioritized(renderer)
+    elif out.isatty():
         renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     finish: list[Any] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -59,6 +71,24 @@ def set_up(secrets: Iterable[Secret] = (), *, out: TextIO | None = None, level: 
         cache_logger_on_first_use=False,
     )
     _adopt(finish, renderer, out)
+
+
+def _is_journal(out: TextIO) -> bool:
+    """Whether `out` is the stream that systemd named in $JOURNAL_STREAM, by device and inode (systemd.exec(5))."""
+    try:
+        found = os.fstat(out.fileno())
+    except (OSError, ValueError):  # no file at all, or closed
+        return False
+    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+
+
+def _prioritized(render: Any) -> Any:
+    """`render`, with the priority in front."""
+
+    def rendered(logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
+        return f"<{_PRIORITIES.get(event['level'], 5)}>{render(logger, method, event)}"
+
+    return rendered
 
 
 def _adopt(finish: list[Any], renderer: Any, out: TextIO) -> None:

@@ -4,6 +4,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -65,3 +66,34 @@ def test_the_standard_librarys_loggers_come_out_the_same_way(out: io.StringIO) -
     logging.getLogger("some.library").info("not told")
     line = json.loads(out.getvalue())
     assert line["level"] == "error" and line["event"] == "it knows ***"
+
+
+def logged_to(file: Path, journal: str) -> list[str]:
+    """What arrives in `file` when $JOURNAL_STREAM names `journal`."""
+    with file.open("w") as out, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JOURNAL_STREAM", journal)
+        logs.set_up(SECRETS, out=out, level="debug")
+        for level in ("debug", "info", "warning", "error", "critical"):
+            getattr(structlog.get_logger(), level)("said", what="hunter2\nis out")
+        logging.getLogger("some.library").warning("not asked")
+        logging.addLevelName(35, "LOUD")
+        logging.getLogger("some.library").log(35, "shouted")
+        logging.basicConfig(handlers=[logging.NullHandler()], force=True)
+        structlog.reset_defaults()
+    return file.read_text().splitlines()
+
+
+def test_lines_for_the_journal_open_with_their_priority(tmp_path: Path) -> None:
+    file = tmp_path / "journal"
+    file.touch()
+    found = file.stat()
+    lines = logged_to(file, f"{found.st_dev}:{found.st_ino}")
+    assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<4>", "<5>"]
+    assert [json.loads(line[3:])["event"] for line in lines] == ["said"] * 5 + ["not asked", "shouted"]
+
+
+def test_another_stream_than_the_journals_gets_plain_lines(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for journal in ("", "1:2", f"{file.stat().st_dev}:{tmp_path.stat().st_ino}"):
+        assert all(json.loads(line)["event"] for line in logged_to(file, journal))
