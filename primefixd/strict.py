@@ -82,7 +82,7 @@ class Later:
     texts: Collection[str] = ()
 
 
-def between(low: int, high: int) -> Check:
+def between(low: float, high: float) -> Check:
     return Check(f"must be from {low} to {high}", lambda number: low <= number <= high)
 
 

@@ -90,15 +90,18 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def write_configuration(path: Path, invented: Invented, venue: VenueSettings, state_dir: Path) -> None:
+def write_configuration(
+    path: Path, invented: Invented, venue: VenueSettings, rest_url: str | None, state_dir: Path
+) -> None:
     """A configuration for `run`. Raises Failure for a file that the sandbox has not written, OSError if it cannot."""
     with suppress(FileNotFoundError):
         if not path.read_bytes().startswith(_HEADING.encode()):
             raise Failure(f"{path} is there and not of the sandbox's making; give --write-config another name")
-    write_private(path, _HEADING + "".join(line + "\n" for line in _configuration(invented, venue, state_dir)))
+    lines = _configuration(invented, venue, rest_url, state_dir)
+    write_private(path, _HEADING + "".join(line + "\n" for line in lines))
 
 
-def _configuration(invented: Invented, venue: VenueSettings, state_dir: Path) -> Iterator[str]:
+def _configuration(invented: Invented, venue: VenueSettings, rest_url: str | None, state_dir: Path) -> Iterator[str]:
     def secret(name: str) -> str:
         return f"{{file: {_quoted(invented.directory / name)}}}"
 
@@ -106,6 +109,8 @@ def _configuration(invented: Invented, venue: VenueSettings, state_dir: Path) ->
     yield f"  ca_file: {_quoted(venue.ca_file)}"
     yield from ("control:", "  listen: [127.0.0.1:8417]", "  clients:", "    - name: desk")
     yield from (f"      token: {secret(TOKEN)}", '      portfolios: "*"', "      may: [read, trade, admin]")
+    if rest_url is not None:
+        yield from ("rest:", f"  url: {_quoted(rest_url)}")
     yield from (f"state_dir: {_quoted(state_dir)}", "portfolios:")
     for name in PORTFOLIOS:
         sessions = [session for session in invented.sessions if session.portfolio == name]

@@ -22,6 +22,7 @@ from primefixd.runtime.ports import system_clock
 from primefixd.runtime.settings import PortfolioSettings, VenueSettings
 from primefixd.sandbox import venue
 from primefixd.sandbox.certificates import make_certificates, server_tls
+from primefixd.sandbox.rest import PREFIX as REST_PREFIX
 from primefixd.sandbox.settings import Account, SandboxSettings
 from primefixd.sandbox.venue import Running
 from primefixd.secret import Secret
@@ -51,6 +52,8 @@ class Plan:
 @credentials_option
 @click.option("--port", type=_port, help=f"FIX port, 0 for any free one.  [default: venue.port, or {FIX_PORT}]")
 @click.option("--control-port", type=_port, help="Serve the control port there (loopback, no authentication).")
+@click.option("--rest-port", type=_port, help="Serve the REST endpoints there (loopback, plain HTTP).")
+@click.option("--rest-own-fill-ids", is_flag=True, help="Let REST call fills by other ids than FIX does.")
 @click.option("--no-tls", is_flag=True, help="Plain TCP instead of TLS.")
 @click.option("--state-dir", metavar="DIR", type=click.Path(path_type=Path), help="Where certificates and keys go.")
 @click.option("--write-config", metavar="FILE", type=click.Path(path_type=Path), help="Write a configuration for run.")
@@ -60,8 +63,8 @@ class Plan:
 @click.option("--json", "as_json", is_flag=True, help="Tell where everything is as one JSON document.")
 def sandbox(
     file: Path | None, credentials: Path | None, port: int | None, no_tls: bool, state_dir: Path | None,
-    write_config: Path | None, as_json: bool, control_port: int | None, limits_off: bool, seed: int,
-    clock_offset: float,
+    write_config: Path | None, as_json: bool, control_port: int | None, rest_port: int | None, rest_own_fill_ids: bool,
+    limits_off: bool, seed: int, clock_offset: float,
 ) -> None:  # fmt: skip
     """Play Coinbase Prime on this machine, until Ctrl-C or SIGTERM.
 
@@ -78,6 +81,8 @@ def sandbox(
             host=plan.venue.host,
             port=plan.venue.port,
             control_port=control_port,
+            rest_port=rest_port,
+            rest_own_fill_ids=rest_own_fill_ids,
             accounts=plan.accounts,
             limits=not limits_off,
             seed=seed,
@@ -86,7 +91,7 @@ def sandbox(
         logs.set_up(plan.secrets)
         trio.run(_play, settings, plan, partial(_tell, plan, write_config, as_json))
     except (OSError, BaseExceptionGroup) as error:
-        raise starting_failure(error, "give another --port, --control-port or --state-dir") from None
+        raise starting_failure(error, "give another --port, --control-port, --rest-port or --state-dir") from None
 
 
 def _configured(file: Path, credentials: Path | None, state_dir: Path | None) -> Plan:
@@ -159,13 +164,15 @@ def _tls(plan: Plan) -> ssl.SSLContext:
 def _tell(plan: Plan, write_config: Path | None, as_json: bool, running: Running) -> None:
     """Where everything is, now that it is known; the configuration is written before anybody is told of it."""
     place = evolve(plan.venue, port=running.fix_port)
+    rest_url = None if running.rest_port is None else f"http://127.0.0.1:{running.rest_port}{REST_PREFIX}"
     if plan.invented and write_config:
-        write_configuration(write_config, plan.invented, place, plan.state_dir)
+        write_configuration(write_config, plan.invented, place, rest_url, plan.state_dir)
     told = {
         "venue": f"{place.host}:{place.port}",
         "tls": place.tls,
         "ca_file": place.ca_file,
         "control": None if running.control_port is None else f"ws://127.0.0.1:{running.control_port}",
+        "rest": rest_url,
         "credentials": str(plan.invented.directory) if plan.invented else None,
         "token_file": str(plan.invented.token_file) if plan.invented else None,
         "config": str(write_config) if write_config else None,

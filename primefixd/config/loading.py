@@ -18,19 +18,12 @@ from primefixd.config.document import Document, Unreadable, read
 from primefixd.config.rules import SECRETS, problems, warnings, window_times
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
-from primefixd.runtime.settings import PortfolioSettings, VenueSettings
+from primefixd.runtime.settings import PortfolioSettings, ReconcileSettings, RestSettings, VenueSettings
 from primefixd.secret import Secret
 from primefixd.strict import Invalid, Problem, Wrong, make_converter, shown, structure
 from primefixd.strict import Path as Steps
 
 CONFIG_MAX_BYTES = 262_144  # a larger file is not a configuration; reading it as YAML would take seconds
-
-
-@frozen(kw_only=True)
-class RestSettings:
-    """The venue's REST interface, which settles what FIX cannot; not used by this version yet."""
-
-    url: str
 
 
 @frozen(kw_only=True)
@@ -43,6 +36,7 @@ class Settings:
     rest: RestSettings | None
     retention_days: int
     quiet_ask_s: float
+    reconcile: ReconcileSettings = field(factory=ReconcileSettings)
     schedule: Schedule
     portfolios: tuple[PortfolioSettings, ...]
 
@@ -97,6 +91,8 @@ class _File:
     rest: RestSettings | None = None
     retention_days: int = 7
     quiet_ask_s: float = 2.0
+    reconcile_grace_s: float = ReconcileSettings().grace_s
+    reconcile_max_s: float = ReconcileSettings().most_s
     schedule: _Schedule = _Schedule()
     portfolios: tuple[PortfolioSettings, ...]
 
@@ -209,7 +205,7 @@ _CONVERTER = _converter()
 
 
 def _ca_file(document: Document, base: Path, required: bool) -> Iterator[Problem]:
-    for steps, name in document.found("venue.ca_file", str):
+    for steps, name in (*document.found("venue.ca_file", str), *document.found("rest.ca_file", str)):
         path = base / name
         try:
             if required or path.exists():
@@ -227,7 +223,9 @@ def _lines(path: Path, document: Document, found: list[Problem]) -> tuple[str, .
 
 
 def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
-    ca_file = str(base / file.venue.ca_file) if file.venue.ca_file else None
+    def placed(name: str | None) -> str | None:
+        return str(base / name) if name else None
+
     clients = tuple(
         ClientSettings(
             name=client.name,
@@ -239,12 +237,13 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
         for client in file.control.clients
     )
     return Settings(
-        venue=evolve(file.venue, ca_file=ca_file),
+        venue=evolve(file.venue, ca_file=placed(file.venue.ca_file)),
         control=ControlSettings(listen=file.control.listen, origins=file.control.origins, clients=clients),
         state_dir=_state_dir(file.state_dir, base, env),
-        rest=file.rest,
+        rest=file.rest and evolve(file.rest, ca_file=placed(file.rest.ca_file)),
         retention_days=file.retention_days,
         quiet_ask_s=file.quiet_ask_s,
+        reconcile=ReconcileSettings(grace_s=file.reconcile_grace_s, most_s=file.reconcile_max_s),
         schedule=Schedule(file.schedule.zone, *window_times(file.schedule.window)),
         portfolios=file.portfolios,
     )

@@ -22,6 +22,8 @@ from primefixd.websocket import is_loopback
 HEARTBEAT_MAX_S = 300  # prime-fix.md section 2
 RETENTION_MAX_DAYS = 3650
 QUIET_ASK_MAX_S = 60
+RECONCILE_GRACE_MAX_S = 600
+RECONCILE_LONGEST_S = 3600
 RATE_MAX = 1000  # a second; above RATE_OF_VENUE a warning
 RATE_OF_VENUE = 50
 MARGIN_MAX_MS = 500
@@ -47,13 +49,18 @@ _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("venue.port", int, between(1, 65535)),
     ("venue.server_name", str, _HOST),
     ("venue.ca_file", str, _PATH),
+    ("rest.ca_file", str, _PATH),
     ("state_dir", str, _PATH),
     ("control.clients[].name", str, _NAME),
     ("control.clients[].uid", int, between(0, 2**32 - 2)),
     ("control.clients[].token", Secret, _TOKEN),
     ("retention_days", int, between(1, RETENTION_MAX_DAYS)),
     ("quiet_ask_s", int, between(1, QUIET_ASK_MAX_S)),
-    ("quiet_ask_s", float, Check(f"must be from 0.1 to {QUIET_ASK_MAX_S}", lambda s: 0.1 <= s <= QUIET_ASK_MAX_S)),
+    ("quiet_ask_s", float, between(0.1, QUIET_ASK_MAX_S)),
+    ("reconcile_grace_s", int, between(1, RECONCILE_GRACE_MAX_S)),
+    ("reconcile_grace_s", float, between(0.1, RECONCILE_GRACE_MAX_S)),
+    ("reconcile_max_s", int, between(1, RECONCILE_LONGEST_S)),
+    ("reconcile_max_s", float, between(1, RECONCILE_LONGEST_S)),
     ("portfolios[].name", str, _NAME),
     ("portfolios[].portfolio_id", str, _ID),
     ("portfolios[].rate.messages_per_second", int, between(1, RATE_MAX)),
@@ -213,12 +220,6 @@ def _is_rest(url: str) -> bool:
 # Warnings
 
 
-def _not_used(document: Document) -> Iterator[Problem]:
-    for path, value in document.found("rest", object):
-        if value is not None:
-            yield Problem(path, "is not used by this version yet")
-
-
 def _roles(document: Document) -> Iterator[Problem]:
     has_rest = any(value is not None for _, value in document.found("rest", object))
     for path, portfolio in document.found("portfolios[]", dict):
@@ -265,4 +266,4 @@ _RULES: tuple[_Rule, ...] = (
     _times,
     _addresses,
 )
-_WARNINGS: tuple[_Rule, ...] = (_not_used, _roles, _rates, _callers)
+_WARNINGS: tuple[_Rule, ...] = (_roles, _rates, _callers)

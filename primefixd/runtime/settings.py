@@ -54,3 +54,19 @@ class PortfolioSettings:
     rate: RateSettings = RateSettings()
     spread: bool = False
     sessions: tuple[SessionSettings, ...]
+
+
+@frozen(kw_only=True)
+class RestSettings:
+    """The venue's REST interface, which settles what FIX cannot. `ca_file` None: the system's roots."""
+
+    url: str
+    ca_file: str | None = None
+
+
+@frozen(kw_only=True)
+class ReconcileSettings:
+    """`grace_s`: order-rules.md 5; `most_s`: order-rules.md 17."""
+
+    grace_s: float = 30.0
+    most_s: float = 120.0

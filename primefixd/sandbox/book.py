@@ -48,6 +48,7 @@ class VenueFill:
     quantity: Decimal
     price: Decimal
     commission: Decimal
+    at: datetime  # UTC
 
 
 @frozen
@@ -132,6 +133,14 @@ class Book:
 
     def __len__(self) -> int:
         return len(self._by_order_id)
+
+    def order_ids(self) -> list[str]:
+        """The OrderIDs of all orders, oldest first."""
+        return list(self._by_order_id)
+
+    def placed(self, order_id: str) -> datetime:
+        """When that order came, UTC."""
+        return self._by_order_id[order_id].placed.utc
 
     def add(self, order: VenueOrder) -> None:
         """Keeps a new order. One that was turned away before under the same ClOrdID gives its place to it."""

@@ -192,6 +192,16 @@ def _forget(gateway: Gateway, parameters: Parameters) -> Json:
     return {}
 
 
+def _rest(gateway: Gateway, parameters: Parameters) -> Json:
+    """Both are set anew: `fail` is the status that every REST request is answered with, 0 for none."""
+    own, fail = parameters.flag("own_fill_ids", False), parameters.number("fail", 599, 0)
+    parameters.end()
+    if 0 < fail < 400:
+        raise Wrong("fail", "must be 0 or from 400 to 599")
+    gateway.rest.own_fill_ids, gateway.rest.failing = own, fail or None
+    return {}
+
+
 def _window(gateway: Gateway, parameters: Parameters) -> Json:
     state = parameters.choice("state", Window)
     parameters.end()
@@ -215,6 +225,7 @@ METHODS: Mapping[str, Method] = {
     "venue.bust": _bust,
     "venue.correct": _correct,
     "venue.forget": _forget,
+    "venue.rest": _rest,
     "venue.window": _window,
 }
 

@@ -28,6 +28,25 @@ class FixedWindow:
         return self._limit is not None and self._count > self._limit
 
 
+class Bucket:
+    """Holds `burst` requests at most and is refilled by `per_second`; one more than it holds is over. None: never."""
+
+    def __init__(self, per_second: int | None, burst: int) -> None:
+        self._per_second, self._burst = per_second, burst
+        self._held, self._at = float(burst), 0.0
+
+    def over(self, mono: float) -> bool:
+        """Takes one out at `mono` seconds, and tells whether there was none; refused ones take nothing."""
+        if self._per_second is None:
+            return False
+        self._held = min(self._held + (mono - self._at) * self._per_second, self._burst)
+        self._at = mono
+        if self._held < 1:
+            return True
+        self._held -= 1
+        return False
+
+
 class BusiestSecond:
     """The most that ever fell into any span of one second, open at its start."""
 

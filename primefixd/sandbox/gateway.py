@@ -5,7 +5,7 @@ the accepting of streams and the clock's tick, so what one message causes is don
 """
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -23,6 +23,8 @@ from primefixd.sandbox.exchange import Exchange
 from primefixd.sandbox.faults import Drop, Faults
 from primefixd.sandbox.intake import Intake
 from primefixd.sandbox.reporting import Answer, Malformed, Reply, Report, Told
+from primefixd.sandbox.rest import Answer as RestAnswer
+from primefixd.sandbox.rest import Endpoints
 from primefixd.sandbox.settings import SandboxSettings
 
 CONNECTIONS_MAX = 256  # open at once, logged on or not; the next is closed at once
@@ -40,6 +42,7 @@ class Gateway:
     def __init__(self, settings: SandboxSettings, tls: ssl.SSLContext | None, clock: Clock) -> None:
         self.exchange = Exchange(settings.seed, clock())
         self.delivery = Delivery()
+        self.rest = Endpoints(self.exchange.book, settings)
         self.faults = {account.service_account_id: Faults() for account in settings.accounts}
         self.closed = False
         self.refusing: str | None = None  # the text that every Logon is refused with
@@ -103,6 +106,14 @@ class Gateway:
                 return None
             return stream
         return None
+
+    # -- what is asked by REST
+
+    def answer_rest(self, method: str, target: str, headers: Mapping[str, str]) -> RestAnswer:
+        """Answers one REST request from the book as it is now."""
+        now = self._clock()
+        self.publish(self.exchange.advance(now))
+        return self.rest.answer(method, target, headers, now)
 
     # -- what connections ask (connection.Floor)
 

@@ -10,6 +10,8 @@ from primefixd.secret import Secret
 SESSIONS_PER_PORTFOLIO_MAX = 7  # prime-fix.md section 1, sessions: the eighth is refused
 MESSAGES_PER_SECOND_MAX = 50  # prime-fix.md section 1, rate: per session; what exceeds is rejected, not queued
 ORDERS_PER_SECOND_MAX = 50  # the same, new orders per portfolio over all its sessions
+REST_PER_SECOND_MAX, REST_BURST_MAX = 25, 50  # prime-fix.md section 6, REST: of a portfolio
+REST_ADDRESS_PER_SECOND_MAX = 100  # the same, of an IP address
 
 
 @frozen(kw_only=True)
@@ -27,12 +29,15 @@ class Account:
 class SandboxSettings:
     """`seed` fixes prices and fills; `clock_offset_s` is added to the UTC clock, seconds; port 0 means any free one.
 
-    `control_port` None: no control port. `limits` False: the rate rules are off.
+    `control_port` None: no control port; `rest_port` None: no REST endpoints, else on the loopback without TLS.
+    `rest_own_fill_ids`: REST calls a fill by another id than FIX does. `limits` False: the rate rules are off.
     """
 
     host: str = "127.0.0.1"
     port: int = 0
     control_port: int | None = None
+    rest_port: int | None = None
+    rest_own_fill_ids: bool = False
     accounts: tuple[Account, ...]
     limits: bool = True
     seed: int = 0

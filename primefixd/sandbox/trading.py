@@ -77,7 +77,7 @@ class Trading:
         self, order: VenueOrder, quantity: Decimal, price: Decimal, now: Moment, said: OrdStatus | None = None
     ) -> Report:
         """One execution of an open order."""
-        part = VenueFill(self.new_id(), quantity, price, fees.commission(quantity, price))
+        part = VenueFill(self.new_id(), quantity, price, fees.commission(quantity, price), now.utc)
         self.book.enter_fill(order, part)
         self.book.move(order, OrdStatus.PARTIALLY_FILLED if order.leaves(price) else OrdStatus.FILLED)
         more, kind = reporting.fill(order, part), reporting.TRADE

@@ -1,4 +1,4 @@
-"""The imitation of Coinbase Prime, running: its FIX port, its clock, its control port.
+"""The imitation of Coinbase Prime, running: its FIX port, its clock, its control port, its REST port.
 
 The one entrance for the command line, the demo and tests. It serves until it is cancelled.
 """
@@ -11,17 +11,18 @@ import trio
 from attrs import frozen
 
 from primefixd.clock import Clock, Moment
-from primefixd.sandbox import control
+from primefixd.sandbox import control, http
 from primefixd.sandbox.gateway import Gateway
 from primefixd.sandbox.settings import SandboxSettings
 
 
 @frozen
 class Running:
-    """Where the imitation listens; `control_port` None without a control port."""
+    """Where the imitation listens; `control_port` and `rest_port` are None without such a port."""
 
     fix_port: int
     control_port: int | None
+    rest_port: int | None
 
 
 async def run(
@@ -37,10 +38,12 @@ async def run(
         listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
         nursery.start_soon(trio.serve_listeners, gateway.converse, listeners)
         nursery.start_soon(gateway.keep_time)
-        control_port = None
+        control_port = rest_port = None
         if settings.control_port is not None:
             control_port = await nursery.start(control.serve, gateway, settings.control_port)
-        task_status.started(Running(port_of(listeners[0]), control_port))
+        if settings.rest_port is not None:
+            rest_port = await nursery.start(http.serve, gateway.answer_rest, settings.rest_port)
+        task_status.started(Running(port_of(listeners[0]), control_port, rest_port))
     raise AssertionError("the listeners never end by themselves")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from primefixd.config import ConfigError, Loaded, load
 from primefixd.control.settings import Right
-from primefixd.runtime.settings import SessionRole
+from primefixd.runtime.settings import RestSettings, SessionRole
 from primefixd.secret import Secret
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +89,7 @@ def test_the_sample_loads_with_the_credentials_that_it_names(tmp_path: Path) -> 
         (tmp_path / name).write_text(f"secret of {name}\n" if "token" not in name else f"{name}\n")
     loaded = load(SAMPLE, tmp_path, {})
     assert loaded.warnings == ()
+    assert loaded.settings.rest == RestSettings(url="https://api.prime.coinbase.com/v1")
     (main,) = loaded.settings.portfolios
     assert [session.role for session in main.sessions] == [SessionRole.ORDERS] * 6 + [SessionRole.DROP_COPY]
     assert main.sessions[0].api_key == Secret("secret of main-1.key")
@@ -109,6 +110,8 @@ def test_what_is_left_out_takes_the_documented_defaults(file: Path) -> None:
     made = load(file, None, ENV).settings
     assert (made.venue.tls, made.venue.ca_file, made.venue.server_name) == (True, None, None)
     assert (made.retention_days, made.quiet_ask_s, made.state_dir) == (7, 2.0, Path("state"))
+    assert (made.reconcile.grace_s, made.reconcile.most_s) == (30.0, 120.0)
+    assert made.rest == RestSettings(url="https://api.prime.coinbase.com/v1", ca_file=None)
     assert (made.schedule.zone, made.schedule.start, made.schedule.end) == ("America/New_York", time(17), time(17, 5))
     assert made.portfolios[0].rate.messages_per_second == 50
     assert made.portfolios[0].sessions[0].heartbeat_s == 30
@@ -151,6 +154,13 @@ MISTAKES = [
     ("    - name: desk", "    - name: ../desk", 7, "control.clients[0].name", "must be 1 to 64"),
     ("    portfolio_id: p-1", "    portfolio_id: 'p 1'", 14, "portfolios[0].portfolio_id", "without blanks"),
     ("venue:", "retention_days: 0\nvenue:", 1, "retention_days", "from 1 to 3650"),
+    ("venue:", "reconcile_grace_s: 0\nvenue:", 1, "reconcile_grace_s", "from 1 to 600, not 0"),
+    ("venue:", "reconcile_grace_s: 0.09\nvenue:", 1, "reconcile_grace_s", "from 0.1 to 600, not 0.09"),
+    ("venue:", "reconcile_grace_s: 601\nvenue:", 1, "reconcile_grace_s", "from 1 to 600"),
+    ("venue:", "reconcile_grace_s: 600.5\nvenue:", 1, "reconcile_grace_s", "from 0.1 to 600"),
+    ("venue:", "reconcile_max_s: 0\nvenue:", 1, "reconcile_max_s", "from 1 to 3600"),
+    ("venue:", "reconcile_max_s: 3601\nvenue:", 1, "reconcile_max_s", "from 1 to 3600"),
+    ("venue:", "reconcile_max_s: 0.5\nvenue:", 1, "reconcile_max_s", "from 1 to 3600"),
     ("venue:", "quiet_ask_s: 0.01\nvenue:", 1, "quiet_ask_s", "must be from 0.1"),
     ("venue:", "state_dir: ''\nvenue:", 1, "state_dir", "must be a path"),
     # the venue
@@ -339,13 +349,27 @@ def test_a_ca_file_is_found_beside_the_configuration_and_only_the_sandbox_may_mi
     assert load(file, None, ENV).settings.venue.ca_file == str(file.parent / "ca.pem")
 
 
+def test_how_long_reconciling_takes_is_set(file: Path) -> None:
+    file.write_text("reconcile_grace_s: 0.1\nreconcile_max_s: 3600\n" + GOOD)
+    made = load(file, None, ENV).settings.reconcile
+    assert (made.grace_s, made.most_s) == (0.1, 3600.0)
+
+
+def test_what_rest_trusts_is_found_beside_the_configuration(file: Path) -> None:
+    file.write_text(changed(REST, "rest: {url: https://localhost/v1, ca_file: rest.pem}\n"))
+    with pytest.raises(ConfigError, match=r":11: rest.ca_file: names .*rest.pem, which cannot be read"):
+        load(file, None, ENV)
+    trustme.CA().cert_pem.write_to_path(str(file.parent / "rest.pem"))
+    made = load(file, None, ENV).settings.rest
+    assert made is not None and made.ca_file == str(file.parent / "rest.pem")
+
+
 REST = "rest: {url: https://api.prime.coinbase.com/v1}\n"
 
 
 @pytest.mark.parametrize(
     ("changes", "key", "says"),
     [
-        ([], "11: rest", "is not used by this version yet"),
         ([(REST, ""), ("role: drop_copy", "role: orders")], "12: portfolios[0]", "has no session with role drop_copy"),
         ([("      - name: two", "        role: drop_copy\n      - name: two")], "13: portfolios[0]", "role orders"),
         (
@@ -370,7 +394,7 @@ def test_a_drop_copy_or_rest_is_enough(file: Path) -> None:
     file.write_text(GOOD.replace(REST, ""))
     assert load(file, None, ENV).warnings == ()
     file.write_text(GOOD.replace("role: drop_copy", "role: orders"))
-    assert len(load(file, None, ENV).warnings) == 1
+    assert load(file, None, ENV).warnings == ()
 
 
 def test_nobody_to_connect_is_warned_of(file: Path) -> None:
