@@ -37,6 +37,17 @@ class Entry:
     heard: set[str] = field(factory=set)
     attempts: dict[str, Terms] = field(factory=dict)  # terms by the id of every replace that was ever asked for
     replace_doubtful: bool = False  # its link died before an answer
+    gap_since: datetime | None = None  # when the gap that is open was told last, by our clock
+    gap_asks: int = field(default=0, metadata=UNKEPT)  # how often it was asked about
+    shrunk: Decimal | None = None  # a total below `counted` that the venue has told once
+    shrunk_at: datetime | None = None  # when, by our clock
+    stand_ins: list[str] = field(factory=list)  # fills that no session told, oldest first (order-rules.md 5)
+    made: int = 0  # how many ExecIDs of our own the order has had
+    boundary: Decimal = Decimal(0)  # the venue's total up to which every execution is heard or stood in for
+    boundary_at: datetime | None = None  # the venue's time of that
+    taken_back: bool = False  # the venue took back or corrected something: its totals before and after do not compare
+    rest_named: bool = False  # REST's fill ids are ExecIDs, as this order has shown
+    sent_twice: bool = False  # it was in doubt and left again (order-rules.md 15)
     leaving: str | None = None  # the id of the newest request whose bytes may have left (order-rules.md 11)
     written: bytes = field(default=b"", metadata=UNKEPT)  # the order's row as it was kept last
 
@@ -53,6 +64,14 @@ class Entry:
     def once(self, text: str) -> tuple[str, ...]:
         """`text`, if it comes for the first time."""
         return (text,) if self.first(text) else ()
+
+    @property
+    def accepted_cursor(self) -> int:
+        return self.order.accepted_cursor
+
+    @property
+    def product_id(self) -> str:
+        return self.order.terms.product_id
 
     @property
     def complete(self) -> bool:

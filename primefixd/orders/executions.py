@@ -5,7 +5,7 @@ section 5 on tag 8002). They are kept running: an order may have ten thousand fi
 on disk of them are steps that are only ever added; repeating them gives the same executions.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum, auto
@@ -65,6 +65,11 @@ class Executions:
         self._fills[fill.exec_id] = fill
         self._steps.append(Step(fill=fill))
         self._count(fill)
+
+    @property
+    def standing(self) -> Mapping[str, Fill]:
+        """The fills that count at present, by ExecID."""
+        return self._fills
 
     def knows(self, exec_id: str) -> bool:
         """Whether that execution counts at present: heard, and not busted since. A correction's ExecID names it too."""

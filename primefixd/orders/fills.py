@@ -9,6 +9,7 @@ from decimal import Decimal
 from attrs import evolve, frozen
 
 from primefixd.clock import Moment
+from primefixd.orders import reconcile
 from primefixd.orders.entry import Entry
 from primefixd.orders.executions import Verdict
 from primefixd.orders.model import Fill
@@ -25,6 +26,8 @@ class Heard:
     told: tuple[OrderFilled | FillBusted | FillCorrected, ...] = ()
     odd: tuple[str, ...] = ()
     news: bool = True
+    taken: Decimal = Decimal(0)  # how much the venue took back
+    settled: bool = False  # an answer of the venue has counted this already
 
     @property
     def takes_back(self) -> bool:
@@ -47,15 +50,23 @@ def fill(entry: Entry, report: Report, source: str, now: Moment) -> Heard:
         odd = entry.once(f"execution {exec_id} was told twice with different terms")
         return Heard(odd=odd, news=len(odd) > 0)
     if verdict is Verdict.REPEATED:
+        known = entry.executions.standing.get(exec_id)
+        entry.rest_named = entry.rest_named or (known is not None and known.source == reconcile.REST)
         return Heard(news=False)
-    new = _execution(entry, report, exec_id, price, source, now)
-    entry.executions.add(new)
+    new, place = _execution(entry, report, exec_id, price, source, now), reconcile.place(entry, report)
+    told = reconcile.take_place(entry, new, place.old)
     after = _early(entry, exec_id)
-    return Heard((OrderFilled(entry.order, new), *after.told), after.odd)
+    return Heard((*told, *after.told), after.odd, taken=after.taken, settled=place.settled)
 
 
 def take_back(entry: Entry, report: Report) -> Heard:
     """A bust or a correction of a known execution; the only reports that lower a filled quantity (order-rules.md 4)."""
+    before, entry.taken_back = entry.executions.quantity, True
+    heard = _take_back(entry, report)
+    return evolve(heard, taken=before - entry.executions.quantity)
+
+
+def _take_back(entry: Entry, report: Report) -> Heard:
     heard, reference = entry.executions, report.exec_ref_id or ""
     correction = report.transaction is Transaction.CORRECT
     if heard.busted(reference):
@@ -72,11 +83,16 @@ def take_back(entry: Entry, report: Report) -> Heard:
 
 def total(entry: Entry, report: Report, heard: Heard, now: Moment) -> None:
     """Bring the order's totals up to date with what was heard, and what the venue is known to count."""
-    sums, before = entry.executions, entry.order.filled_quantity
-    new = sum((each.fill.last_quantity for each in heard.told if isinstance(each, OrderFilled)), Decimal(0))
     own = heard.takes_back and report.transaction is not Transaction.NEW  # its CumQty is after the taking back
-    told = Decimal(0) if own else report.cumulative_quantity or Decimal(0)
-    entry.counted = max(max(entry.counted, told) - (before + new - sums.quantity), sums.quantity)
+    mute = own or heard.settled or reconcile.overtaken(entry, report)
+    told = Decimal(0) if mute else report.cumulative_quantity or Decimal(0)
+    taken = Decimal(0) if heard.settled else heard.taken
+    entry.counted = max(max(entry.counted, told) - taken, entry.executions.quantity)
+    sum_up(entry, now)
+
+
+def sum_up(entry: Entry, now: Moment) -> None:
+    sums = entry.executions
     entry.order = evolve(
         entry.order,
         filled_quantity=sums.quantity,
@@ -132,4 +148,5 @@ def _early(entry: Entry, exec_id: str) -> Heard:
         return Heard()
     entry.early = [report for report in entry.early if report.exec_ref_id != exec_id]
     heard = [take_back(entry, report) for report in due]
-    return Heard(tuple(t for each in heard for t in each.told), tuple(o for each in heard for o in each.odd))
+    told, odd = tuple(t for each in heard for t in each.told), tuple(o for each in heard for o in each.odd)
+    return Heard(told, odd, taken=sum((each.taken for each in heard), Decimal(0)))

@@ -4,16 +4,19 @@ Straight-line and pure. The order of the steps is that of order-rules.md: snapsh
 fills (1, 2), status (6, 7), gaps (5). A report that another session has brought before changes nothing.
 """
 
+import math
+from collections.abc import Sequence
+
 from attrs import evolve
 
 from primefixd.clock import Moment
-from primefixd.orders import fills, lifecycle
+from primefixd.orders import fills, lifecycle, reconcile
 from primefixd.orders.entry import Entry
 from primefixd.orders.fills import Heard
 from primefixd.orders.lifecycle import Move
 from primefixd.orders.model import FINAL, Cancel, CancelState, Order, Status, TimeInForce
 from primefixd.orders.records import Change, Contradicted, FillGap, OrderUpdated
-from primefixd.orders.reports import RejectReason, Report, ReportKind, Transaction, VenueStatus
+from primefixd.orders.reports import RejectReason, Report, ReportKind, RestFill, Transaction, VenueStatus
 
 IMMEDIATE = frozenset({TimeInForce.IMMEDIATE_OR_CANCEL, TimeInForce.FILL_OR_KILL})
 
@@ -31,8 +34,11 @@ def is_snapshot(report: Report, *, asking: bool) -> bool:
     return asking and report.transaction is not Transaction.NEW and not report.exec_ref_id
 
 
-def judge(entry: Entry, report: Report, source: str, now: Moment) -> tuple[list[Change], bool]:
-    """What `report`, heard on session `source`, changes about `entry`, and whether to ask for the order's state."""
+def judge(entry: Entry, report: Report, source: str, now: Moment, grace_s: float) -> tuple[list[Change], bool]:
+    """What `report`, heard on session `source`, changes about `entry`, and whether to ask for the order's state.
+
+    A gap that is `grace_s` old becomes a fill when an answer agrees (order-rules.md 5).
+    """
     before, newer = entry.order, _newer(entry, report)
     snapshot = is_snapshot(report, asking=entry.asking > 0 or report == entry.answer)
     if snapshot:
@@ -44,14 +50,44 @@ def judge(entry: Entry, report: Report, source: str, now: Moment) -> tuple[list[
     if not heard.news:
         return [Contradicted(entry.order, text) for text in heard.odd], len(heard.odd) > 0
     fills.total(entry, report, heard, now)
+    if snapshot:
+        heard = _hold_against(entry, report, heard, now, grace_s)
     odd = heard.odd + _move(entry, report, snapshot, newer, now) + _misfits(entry, report, heard, snapshot and newer)
     _remember_time(entry, report, now)
     changes: list[Change] = [evolve(each, order=entry.order) for each in heard.told]
     if _visible(before) != _visible(entry.order):
         changes.append(OrderUpdated(entry.order))
-    doubts = [Contradicted(entry.order, text) for text in odd] + _gap(entry)
+    doubts = [Contradicted(entry.order, text) for text in odd] + _gap(entry, now)
     unsettled = _unsettled(entry, report, heard, newer)
     return changes + doubts, unsettled or len(doubts) > 0
+
+
+def take_in(entry: Entry, report: Report, now: Moment) -> None:
+    """Let an order of other origin stand as `report` tells; all its executions so far are a gap (order-rules.md 28)."""
+    state = evolve(report, kind=ReportKind.STATUS, transaction=Transaction.STATUS, exec_id=None, exec_ref_id=None)
+    judge(entry, state, "", now, math.inf)
+
+
+def list_fills(entry: Entry, listed: Sequence[RestFill], now: Moment) -> list[Change]:
+    """What the fills that REST lists change: they close a gap if they explain it exactly (order-rules.md 5)."""
+    told, before = reconcile.rest_fills(entry, listed, now), entry.order
+    if not told:
+        return []
+    fills.sum_up(entry, now)
+    if entry.complete and not before.final:
+        entry.ended = True
+        entry.order = evolve(entry.order, status=Status.FILLED, in_doubt=False, cancel=None)
+    changes: list[Change] = [evolve(each, order=entry.order) for each in told]
+    if _visible(before) != _visible(entry.order):
+        changes.append(OrderUpdated(entry.order))
+    return changes + _gap(entry, now)
+
+
+def _hold_against(entry: Entry, report: Report, heard: Heard, now: Moment, grace_s: float) -> Heard:
+    told, odd = reconcile.answered(entry, report, now, grace_s)
+    if told:
+        fills.sum_up(entry, now)
+    return evolve(heard, told=heard.told + told, odd=heard.odd + odd)
 
 
 def _answered(entry: Entry, report: Report) -> Heard:
@@ -64,7 +100,8 @@ def _answered(entry: Entry, report: Report) -> Heard:
 
 def _visible(order: Order) -> tuple[object, ...]:
     """What an `order.updated` is worth: fills have an event of their own."""
-    return order.status, order.order_id, order.in_doubt, order.venue_status, order.cancel, order.reject_reason
+    doubt = order.in_doubt, order.known_to_venue, order.not_found_at, order.resolution
+    return order.status, order.order_id, order.venue_status, order.cancel, order.reject_reason, doubt
 
 
 def _newer(entry: Entry, report: Report) -> bool:
@@ -92,6 +129,8 @@ def _move(entry: Entry, report: Report, snapshot: bool, newer: bool, now: Moment
     """Take over what `report` says of the order's state; returns what two words contradict each other about."""
     order = entry.order
     if _proves_nothing(entry, report, snapshot):
+        if order.in_doubt and report.reject_reason is RejectReason.DUPLICATE_ORDER:
+            entry.order = evolve(order, known_to_venue=True, updated_at=now.utc)
         return ()
     stale = _stale(entry, report)
     pending = order.status in (Status.PENDING_CANCEL, Status.PENDING_REPLACE)
@@ -104,6 +143,8 @@ def _move(entry: Entry, report: Report, snapshot: bool, newer: bool, now: Moment
         status=status,
         order_id=order.order_id or report.order_id,
         in_doubt=False,
+        known_to_venue=False,
+        not_found_at=None,
         net_average_price=order.net_average_price if stale else report.net_average_price or order.net_average_price,
         venue_status=order.venue_status if stale or (order.final and claim is None) else report.status.value,
         cancel=_cancel_after(order.cancel, status, now),
@@ -141,6 +182,8 @@ def _proves_nothing(entry: Entry, report: Report, snapshot: bool) -> bool:
     doubtful = snapshot or entry.order.in_doubt or entry.order.acknowledged_at is not None
     if report.reject_reason is RejectReason.DUPLICATE_ORDER:
         return doubtful
+    if report.reject_reason is RejectReason.RATE_LIMITED and entry.sent_twice and entry.order.in_doubt:
+        return True  # of the second sending; nothing is known of the first
     if report.reject_reason is RejectReason.UNKNOWN_ORDER:
         return doubtful or entry.asking > 0
     return snapshot and report.status is VenueStatus.REJECTED
@@ -213,13 +256,22 @@ def _misfits(entry: Entry, report: Report, heard: Heard, answer: bool) -> tuple[
     return odd
 
 
-def _gap(entry: Entry) -> list[Change]:
+def _gap(entry: Entry, now: Moment) -> list[Change]:
     """The venue counts more than the fills that were heard: said once, never a fill by itself (order-rules.md 5)."""
     heard, known = entry.executions.quantity, entry.missing
     entry.missing = entry.counted - heard
     if entry.missing <= known:
+        entry.gap_since = entry.gap_since if entry.missing else None
         return []
+    entry.gap_since, entry.gap_asks = now.utc, 0
     return [FillGap(entry.order, venue_quantity=entry.counted, heard_quantity=heard)]
+
+
+def _placed(entry: Entry, report: Report, heard: Heard) -> bool:
+    """Whether a fill was held against what stands in for others: by its time, which may err."""
+    if report.transaction is not Transaction.NEW:
+        return False
+    return len(heard.told) > 0 and (len(entry.stand_ins) > 0 or heard.takes_back)
 
 
 def _unsettled(entry: Entry, report: Report, heard: Heard, newer: bool) -> bool:
@@ -232,6 +284,8 @@ def _unsettled(entry: Entry, report: Report, heard: Heard, newer: bool) -> bool:
         f"{report.kind} but {report.status}": report.kind in lifecycle.ENDS and not order.final,
         "duplicate": report.reject_reason is RejectReason.DUPLICATE_ORDER and not order.final,
         f"less {told} {filled}": newer and told is not None and told < filled,
+        f"took back to {told} {filled}": report.exec_ref_id is not None and told is not None and told != filled,
+        f"placed {report.exec_id}": entry.taken_back and _placed(entry, report, heard),
         f"short {filled}": short and (heard.takes_back or entry.missing == 0),
     }
     new = [why for why, applies in reasons.items() if applies and entry.first(why)]
