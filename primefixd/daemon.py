@@ -14,8 +14,10 @@ from primefixd.config import Settings
 from primefixd.control import server
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
+from primefixd.runtime.notify import UNATTENDED, Notifier
 from primefixd.runtime.portfolio import Portfolio, Shared
 from primefixd.runtime.ports import Ports, tls_for
+from primefixd.runtime.service import attend
 from primefixd.runtime.views import ServerStopping
 
 _log = structlog.get_logger()
@@ -56,7 +58,11 @@ def build(settings: Settings, ports: Ports) -> Desk:
 
 
 async def run(
-    settings: Settings, ports: Ports, *, task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED
+    settings: Settings,
+    ports: Ports,
+    notifier: Notifier = UNATTENDED,
+    *,
+    task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run until `Daemon.stop`. Raises OSError if the control plane cannot listen."""
     desk = build(settings, ports)
@@ -67,6 +73,7 @@ async def run(
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.run)
             _log.info("started", control=list(urls), portfolios=list(desk.portfolios))
+            control.start_soon(attend, notifier, desk, moving, daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()
             desk.feed.publish(ServerStopping(), None, ports.clock())
@@ -77,11 +84,16 @@ async def run(
         control.cancel_scope.cancel()
 
 
-async def run_until_signal(settings: Settings, ports: Ports) -> None:
+def moving() -> bool:
+    """Whether all that must move does; if not, the watchdog starves. That the event loop does shows by being asked."""
+    return True
+
+
+async def run_until_signal(settings: Settings, ports: Ports, notifier: Notifier = UNATTENDED) -> None:
     """`run`, stopped by SIGTERM or SIGINT; a second signal does not wait for the venue."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:
-            daemon: Daemon = await nursery.start(run, settings, ports)
+            daemon: Daemon = await nursery.start(run, settings, ports, notifier)
             nursery.start_soon(_end_with, daemon, nursery.cancel_scope)
             async for number in signals:
                 _log.info("signal", name=signal.Signals(number).name)

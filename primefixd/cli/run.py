@@ -11,6 +11,7 @@ import trio
 from primefixd import daemon, logs
 from primefixd.cli.output import Exit, Failure, innermost, say, say_json, say_pairs, warn
 from primefixd.config import ConfigError, Loaded, Settings, load
+from primefixd.runtime.notify import from_environment
 from primefixd.runtime.ports import system_ports
 from primefixd.secret import Secret
 
@@ -39,7 +40,7 @@ def run(file: Path, credentials: Path | None) -> None:
     warn(*loaded.warnings)
     logs.set_up(secrets_of(loaded.settings))
     try:
-        trio.run(daemon.run_until_signal, loaded.settings, system_ports())
+        trio.run(daemon.run_until_signal, loaded.settings, system_ports(), from_environment(os.environ))
     except (OSError, BaseExceptionGroup) as error:
         raise starting_failure(error, f"end what uses that address, or change control.listen in {file}") from None
 
