@@ -14,7 +14,7 @@ from attrs import frozen
 from primefixd.fix import tags
 from primefixd.fix.message import Message
 from primefixd.fix.tags import MsgType
-from primefixd.orders.model import Fee, Side
+from primefixd.orders.model import Fee, OrderType, Side
 from primefixd.orders.reports import (
     Allocation,
     CancelRefused,
@@ -33,10 +33,13 @@ from primefixd.prime.venue import (
     CANCEL_REJECT_REASONS,
     FEE_TYPES,
     NET_AVG_PRICE,
+    ORDER_TYPES,
     QUOTE_REJECT_REASONS,
     REJECT_REASONS,
     REPORT_KINDS,
     SIDES,
+    SLICED_TYPES,
+    TARGET_STRATEGY,
     TIMES_IN_FORCE,
     TRANSACTIONS,
     VENUE_STATUSES,
@@ -157,9 +160,23 @@ def _report(message: Message) -> Report:
         reject_reason=_reject_reason(fields, text),
         text=text,
         transact_time=fields.time(tags.TRANSACT_TIME, "transact_time"),
+        order_type=_order_type(fields),
         unreadable=fields.unreadable,  # these two last: the reads above fill them
         raw=fields.raw,
     )
+
+
+def _order_type(fields: Reading) -> OrderType | None:
+    """The type by tags 40, 847 and 99; None, and all in `raw`, for a letter that nobody knows."""
+    told = ORDER_TYPES.get(fields.peek(tags.ORD_TYPE) or "")
+    if told is not None:
+        fields.text(tags.ORD_TYPE)
+    if told is not OrderType.LIMIT:
+        return told
+    if sliced := SLICED_TYPES.get(fields.peek(TARGET_STRATEGY) or ""):
+        fields.text(TARGET_STRATEGY)
+        return sliced
+    return OrderType.STOP_LIMIT if fields.peek(tags.STOP_PX) is not None else told
 
 
 def _cancel_refused(message: Message) -> CancelRefused:

@@ -73,6 +73,11 @@ TIME_IN_FORCE_LETTERS: Final = _turned(TIMES_IN_FORCE)
 RESTING: Final = frozenset({TimeInForce.GOOD_UNTIL_CANCELLED, TimeInForce.GOOD_UNTIL_DATE_TIME})
 """Times in force under which an order can rest; post only goes with no other."""
 
+ORDER_TYPES: Final = _table(  # 40, in a report; limit prices are what several strategies go by
+    {"1": OrderType.MARKET, "2": OrderType.LIMIT, "D": OrderType.RFQ, "P": OrderType.PEG}
+)
+SLICED_TYPES: Final = _table({"T": OrderType.TWAP, "V": OrderType.VWAP})  # 847
+
 PEG_OFFSET_TYPES: Final = _table({"0": PegOffsetType.PRICE, "1": PegOffsetType.BPS, "4": PegOffsetType.DEPTH})  # 836
 PEG_OFFSET_LETTERS: Final = _turned(PEG_OFFSET_TYPES)
 

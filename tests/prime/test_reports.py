@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from primefixd.fix import tags
 from primefixd.fix.message import Message
-from primefixd.orders.model import Fee, Side, TimeInForce
+from primefixd.orders.model import Fee, OrderType, Side, TimeInForce
 from primefixd.orders.reports import (
     Allocation,
     CancelRefused,
@@ -95,7 +95,8 @@ def test_the_published_fill_field_by_field() -> None:
         time_in_force=None,
         expiry_time=None,
         stop_price=None,
-        raw=((40, "1"), (13, "3"), (120, "USD"), (8002, "8.77")),
+        order_type=OrderType.MARKET,
+        raw=((13, "3"), (120, "USD"), (8002, "8.77")),
     )
 
 
@@ -489,6 +490,31 @@ def test_rule_9_a_session_reject_names_a_number(
 
 def test_a_session_reject_without_a_number_tells_nothing() -> None:
     assert rejected(None, 5, "bad") == Unreadable("3", "a reject names none of our messages: bad")
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "raw"),
+    [
+        ("40=1", OrderType.MARKET, ()),
+        ("40=2", OrderType.LIMIT, ()),
+        ("40=2|99=9", OrderType.STOP_LIMIT, ()),
+        ("40=2|847=T", OrderType.TWAP, ()),
+        ("40=2|847=V", OrderType.VWAP, ()),
+        ("40=2|847=L", OrderType.LIMIT, ((847, "L"),)),
+        ("40=2|847=SL|99=9", OrderType.STOP_LIMIT, ((847, "SL"),)),
+        ("40=D|847=R", OrderType.RFQ, ((847, "R"),)),
+        ("40=P", OrderType.PEG, ()),
+        ("40=1|99=0", OrderType.MARKET, ()),
+        ("40=7", None, ((40, "7"),)),
+        ("847=T", None, ((847, "T"),)),
+        ("", None, ()),
+    ],
+)
+def test_rule_28_the_type_of_an_order_is_read_where_it_is_certain(
+    fields: str, kind: OrderType | None, raw: tuple[tuple[int, str], ...]
+) -> None:
+    told = report(f"35=8|37=o|17=e|20=0|150=0|39=0|{fields}")
+    assert (told.order_type, told.raw, told.unreadable) == (kind, raw, ())
 
 
 QUOTED = "35=S|34=3|49=COIN|117=q1|131=r1|1=a|55=BTC-USD|40=2|62=20260127-15:55:35.250"
