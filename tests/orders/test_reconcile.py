@@ -3,17 +3,16 @@
 import math
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
 
 import pytest
 
 from primefixd.orders.gaps import GAP_ASKS_MAX
-from primefixd.orders.keeping import Kept, Keeping
+from primefixd.orders.keeping import Keeping, Kept
 from primefixd.orders.ledger import Judgement, Ledger
 from primefixd.orders.model import Fill, Order
 from primefixd.orders.records import Change, FillBusted, FillCorrected, OrderFilled
 from primefixd.orders.reports import Report, RestFill
-from tests.orders.telling import Story, answer, at, bust, correction, doubts, fill, names, order, quote_sized, word
+from tests.orders.telling import Story, answer, at, bust, correction, doubts, fill, names, quote_sized, word
 
 GRACE = 30.0
 NEW = word("new", t=1)
