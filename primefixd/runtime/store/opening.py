@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from primefixd.runtime.store import schema, wal
 from primefixd.runtime.store.failures import reason
-from primefixd.runtime.store.folder import Files, narrow, private_file, sync_folder
+from primefixd.runtime.store.folder import Files, narrow, private_file, read_through, sync_folder
 from primefixd.runtime.store.meta import Meta
 from primefixd.runtime.store.reading import microseconds, read_meta, verify
 from primefixd.runtime.store.seal import Seal, SealFile
@@ -46,6 +46,7 @@ def open_journal(files: Files, new_journal_id: str, now: datetime) -> Opened:
         if not files.database.exists():
             _create(files, fresh)
         narrow(files)
+        read_through(files.database)
         return _open(files, log, fresh)
     except sqlite3.Error as error:
         raise _refusal(files, log, error) from error
@@ -105,9 +106,9 @@ def _check_seal(files: Files, log: wal.Log, sealed: Seal | None, meta: Meta) -> 
         )
     if missing := max(0, sealed.number - meta.number):
         raise StoreRefused(
-            f"the last {missing} commits of {files.database} are missing{_bad_frame(files, log)}; put back the right "
-            f"{files.database.name} and {files.wal.name}, or remove {files.seal.name} to go on knowingly without them "
-            "(what became of their orders will be unknown here)"
+            f"commits are missing at the end of {files.database}: {missing}{_bad_frame(files, log)}; put back the "
+            f"right {files.database.name} and {files.wal.name}, or remove {files.seal.name} to go on knowingly "
+            "without them (what became of their orders will be unknown here)"
         )
 
 

@@ -55,7 +55,7 @@ def verify(connection: sqlite3.Connection) -> tuple[Meta, int]:
     """Read everything once. Returns what is there, and the oldest cursor. Raises sqlite3.DatabaseError, as Damaged."""
     for (found,) in connection.execute("PRAGMA integrity_check(1)"):
         if found != "ok":
-            raise Damaged(f"SQLite's check of it says: {found}")
+            raise Damaged(f"SQLite's check of it says: {' '.join(found.split())}")
     meta, sums = _read_meta(connection)
     oldest = _count_events(connection, meta.tallies["events"])
     for table in COUNTED[:-1]:

@@ -87,7 +87,7 @@ class Store:
         The first one is not `after` + 1 if compacting went past it.
         """
         try:
-            return reading.read_events(self._reader, max(after, self.oldest - 1), most)
+            return reading.read_events(self._reader, min(max(after, self.oldest - 1), self._newest), most)
         except sqlite3.Error as error:
             if (now := unwritable(self._files.database, error)) is None:
                 raise
