@@ -34,6 +34,15 @@ class _Form:
     read: Read
 
 
+@attrs.frozen
+class Peek:
+    """What a packed entry says of itself without being unpacked; `gap`: the venue counts other than was heard."""
+
+    accepted_cursor: int
+    product_id: str
+    gap: bool
+
+
 def pack_entry(entry: Entry) -> bytes:
     """One order, less its executions."""
     return orjson.dumps({"v": VERSION} | _write_entry(entry))
@@ -51,13 +60,12 @@ def unpack_order(state: bytes) -> Order:
     return order
 
 
-def peek(state: bytes) -> dict[str, Any]:
-    """The members of a packed entry, unread but for their version: enough to lay an order on the shelf."""
+def peek(state: bytes) -> Peek:
+    """The little that is asked of many orders; the other fields are read when somebody wants them."""
     raw = _parse(state)
-    order = raw.get("order")
-    if not isinstance(order, dict) or not isinstance(order.get("terms"), dict):
-        raise ValueError("there is no order in it")
-    return raw
+    order = _object(raw.get("order"))
+    product_id = _text(_object(order.get("terms")).get("product_id"))
+    return Peek(_whole(order.get("accepted_cursor", 0)), product_id, "gap_since" in raw or "shrunk_at" in raw)
 
 
 def pack_steps(steps: Iterable[Step]) -> bytes:
@@ -66,10 +74,16 @@ def pack_steps(steps: Iterable[Step]) -> bytes:
 
 def unpack_steps(state: bytes) -> Iterator[Step]:
     """Raises ValueError as `unpack_entry` does."""
+    return map(_read_step, peek_steps(state))
+
+
+def peek_steps(state: bytes) -> list[Any]:
+    """The packed steps, unread."""
     raw = _parse(state)
-    if raw.keys() != {"steps"} or not isinstance(raw["steps"], list):
+    if raw.keys() != {"steps"}:
         raise ValueError("it is no list of steps")
-    return map(_read_step, raw["steps"])
+    steps: list[Any] = _list(raw["steps"])
+    return steps
 
 
 def _parse(state: bytes) -> dict[str, Any]:
@@ -127,7 +141,7 @@ def _exactly(kind: type) -> Read:
     return read
 
 
-_text = _exactly(str)
+_text, _whole, _list, _object = _exactly(str), _exactly(int), _exactly(list), _exactly(dict)
 
 
 def _decimal(raw: Any) -> Decimal:
@@ -186,9 +200,6 @@ def _mapping(item: _Form) -> _Form:
         return {name: item.read(value) for name, value in _object(raw).items()}
 
     return _Form(None if write is None else lambda value: {name: write(each) for name, each in value.items()}, read)
-
-
-_list, _object = _exactly(list), _exactly(dict)
 
 
 # Forms of classes

@@ -1,14 +1,14 @@
 """Our orders of one portfolio: whose report is whose, what is kept, and for how long."""
 
 import math
+from collections.abc import Sized
 from decimal import Decimal
 from itertools import permutations
 from typing import Any
 
 import pytest
 
-from primefixd.orders import ledger as ledger_module
-from primefixd.orders import shelf
+from primefixd.orders import foreign, shelf
 from primefixd.orders.ledger import QUIET_ASKS_MAX, Ledger
 from primefixd.orders.model import CancelState, Order, Side, Status
 from primefixd.orders.records import OrderUnknown
@@ -102,11 +102,10 @@ def test_reports_on_orders_of_others_are_told_once_each() -> None:
 
 
 def test_what_is_remembered_of_others_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ledger_module, "FOREIGN_REPORTS_MAX", 2)
+    monkeypatch.setattr(foreign, "FOREIGN_REPORTS_MAX", 2)
     ledger, told = Ledger(), [word("new", order_id="o", exec_id=name) for name in "123"]
     for report in told:
         ledger.report(report, "main-1", at(1))
-    assert len(ledger._foreign) == 2
     assert ledger.report(told[2], "main-1", at(2)).changes == ()
     assert names(ledger.report(told[0], "main-1", at(2))) == ["OrderUnknown"]
 
@@ -286,8 +285,9 @@ def test_nothing_is_left_of_a_forgotten_order(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(shelf, "IDS_REMEMBERED_MAX", 0)
     story = Story(order(time_in_force=IOC))
     story.hears(fill("e", "0.4", "0.4"), word("cancelled"))
-    held = vars(story.ledger) | vars(story.ledger._shelf)
-    assert {name: value for name, value in held.items() if value and name != "_shelf"} == {}
+    assert [each.key for each in story.ledger.keep().forgotten] == ["a"]
+    held = [story.ledger, story.ledger._shelf, story.ledger._gaps]
+    assert [each for holder in held for each in vars(holder).values() if isinstance(each, Sized) and each] == []
 
 
 def test_live_orders_are_told_oldest_first_also_after_one_reopened() -> None:
