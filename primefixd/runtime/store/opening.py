@@ -48,7 +48,7 @@ def open_journal(files: Files, new_journal_id: str, now: datetime) -> Opened:
         narrow(files)
         read_through(files.database)
         return _open(files, log, fresh)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise _refusal(files, log, error) from error
 
 
@@ -144,7 +144,7 @@ def _bad_frame(files: Files, log: wal.Log) -> str:
     return "" if log.bad_frame is None else f" (frame {log.bad_frame} of {files.wal.name} is damaged)"
 
 
-def _refusal(files: Files, log: wal.Log, error: sqlite3.Error) -> StoreRefused:
-    if (why := reason(error)) is not None:
+def _refusal(files: Files, log: wal.Log, error: Exception) -> StoreRefused:
+    if isinstance(error, sqlite3.Error) and (why := reason(error)) is not None:
         return StoreRefused(f"{files.database} cannot be opened: {why} ({error})")
     return StoreRefused(f"{files.database} is damaged: {error}{_bad_frame(files, log)}; {_START_ANEW}")

@@ -1,8 +1,7 @@
 """The store: commits batches and reads them back. All of it blocks: call it in a thread, one call at a time.
 
 Only `events` may be used beside the others: it has a connection of its own, which only reads. A commit is on disk when
-`commit` returns, and the seal says so afterwards. After a failure the same connection goes on where that is possible:
-SQLite then writes over what was left in its log, and a failed commit cannot come back.
+`commit` returns, and the seal says so afterwards. After a failure the same connection goes on where that is possible.
 """
 
 import os
@@ -18,6 +17,7 @@ from primefixd.runtime.store.failures import unwritable
 from primefixd.runtime.store.folder import Files
 from primefixd.runtime.store.opening import Opened, open_journal
 from primefixd.runtime.store.seal import Seal
+from primefixd.runtime.store.tail import Tail
 from primefixd.runtime.store.values import Batch, Stored, StoredEvent, StoreRefused, Unwritable
 from primefixd.runtime.store.writing import Writing
 
@@ -61,6 +61,7 @@ class Store:
         self._remarks = opened.remarks
         self._writer: sqlite3.Connection | None = opened.writer
         self._reader = opened.reader
+        self._tail = Tail(files)
         self._inodes = _inodes(files)
 
     def load(self) -> Stored:
@@ -106,8 +107,8 @@ class Store:
     def close(self) -> None:
         """Put everything into the database file, and let others open it."""
         self._reader.close()
-        if self._writer is not None:
-            self._writer.close()
+        self._drop_writer()
+        self._tail.close()
         self._seal.close()
         os.close(self._lock)
 
@@ -117,8 +118,8 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[Writing]:
+        self._still_there()
         try:
-            self._still_there()
             connection = self._connection()
             connection.execute("BEGIN IMMEDIATE")
             writing = Writing(connection, self._meta.next())
@@ -146,12 +147,15 @@ class Store:
             )
 
     def _undo(self) -> None:
-        if self._writer is None:
-            return
         try:
-            if self._writer.in_transaction:
+            if self._writer is not None and self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
         except sqlite3.Error:
+            self._drop_writer()
+        self._tail.cut()
+
+    def _drop_writer(self) -> None:
+        if self._writer is not None:
             self._writer.close()
             self._writer = None
 
