@@ -4,6 +4,8 @@ Nothing is decided here about orders or sessions. SIGTERM and SIGINT stop the da
 """
 
 import signal
+from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 
 import structlog
@@ -11,14 +13,24 @@ import trio
 from attrs import frozen
 
 from primefixd.config import Settings
-from primefixd.control import server
+from primefixd.control import render, server
+from primefixd.orders.keeping import Keeping
+from primefixd.prime.logon import Credentials
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
+from primefixd.runtime.journal import Journal
 from primefixd.runtime.notify import UNATTENDED, Notifier
 from primefixd.runtime.portfolio import Portfolio, Shared
-from primefixd.runtime.ports import Ports, tls_for
+from primefixd.runtime.ports import Ports, Storage, tls_for
+from primefixd.runtime.rest import Rest, RestDesk
+from primefixd.runtime.retention import keep_within
 from primefixd.runtime.service import attend
+from primefixd.runtime.sessions import credentials
+from primefixd.runtime.settings import PortfolioSettings
+from primefixd.runtime.store import Stored
 from primefixd.runtime.views import ServerStopping
+
+FAREWELL_S = 0.2  # at the end, for the last events to reach whoever reads
 
 _log = structlog.get_logger()
 
@@ -37,24 +49,37 @@ class Daemon:
         self.stopping.set()
 
 
-def build(settings: Settings, ports: Ports) -> Desk:
-    """Every portfolio of `settings`, ready to run. Raises OSError or ssl.SSLError when `venue.ca_file` is unusable."""
-    if settings.venue.tls:
-        tls_for(settings.venue)  # fail now, in words, and not at every attempt to connect
+def build(settings: Settings, ports: Ports, store: Storage, stored: Stored, rest: Rest | None = None) -> Desk:
+    """Every portfolio of `settings` with what `stored` knows of it, ready to run."""
     now = ports.clock()
-    feed = Feed(journal=ports.new_id(now))
+    feed = Feed(stored.newest)
+    journal = Journal(store, stored, feed, render.told, ports.blocking)
     shared = Shared(
-        feed=feed,
+        journal=journal,
         ports=ports,
         venue=settings.venue,
         schedule=settings.schedule,
         quiet_ask_s=settings.quiet_ask_s,
+        reconcile=settings.reconcile,
         accounts={},
     )
-    portfolios = {each.name: Portfolio(each, shared) for each in settings.portfolios}
-    venue = f"{settings.venue.host}:{settings.venue.port}"
-    about = About(version=version("primefixd"), venue=venue, started=now.utc)
-    return Desk(portfolios=portfolios, feed=feed, clock=ports.clock, about=about, schedule=settings.schedule)
+    portfolios = {
+        each.name: Portfolio(
+            each, shared, stored.orders.get(each.name), RestDesk(_rest_key(each), rest) if rest else None
+        )
+        for each in settings.portfolios
+    }
+    for name in stored.orders.keys() - portfolios.keys():
+        _log.warning("portfolio_not_configured", portfolio=name, orders=len(stored.orders[name].orders))
+    about = About(version=version("primefixd"), venue=f"{settings.venue.host}:{settings.venue.port}", started=now.utc)
+    return Desk(
+        portfolios=portfolios, journal=journal, feed=feed, clock=ports.clock, about=about, schedule=settings.schedule
+    )
+
+
+def _rest_key(portfolio: PortfolioSettings) -> Credentials:
+    """REST is asked with the key of the portfolio's first session."""
+    return credentials(portfolio.sessions[0], portfolio)
 
 
 async def run(
@@ -64,8 +89,36 @@ async def run(
     *,
     task_status: trio.TaskStatus[Daemon] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Run until `Daemon.stop`. Raises OSError if the control plane cannot listen."""
-    desk = build(settings, ports)
+    """Run until `Daemon.stop`. Raises StoreRefused if the state directory cannot be used.
+
+    Raises OSError or ssl.SSLError when `venue.ca_file` is unusable, and OSError if the control plane cannot listen.
+    """
+    if settings.venue.tls:
+        tls_for(settings.venue)  # fail now, in words, and not at every attempt to connect
+    now = ports.clock()
+    rest: Rest | None = None
+    store = await ports.blocking(partial(ports.open_store, settings.state_dir, ports.new_id(now), now.utc))
+    try:
+        stored = await ports.blocking(store.load)
+        for remark in stored.remarks:
+            _log.warning("journal_remark", remark=remark)
+        rest = Rest(settings.rest, ports.clock) if settings.rest else None
+        desk = build(settings, ports, store, stored, rest)
+        async with trio.open_nursery() as ground:
+            ground.start_soon(desk.journal.run)
+            ground.start_soon(keep_within, desk, timedelta(days=settings.retention_days))
+            await _serve(settings, desk, notifier, task_status)
+            await desk.journal.settled(desk.journal.last)
+            ground.cancel_scope.cancel()
+    finally:
+        store.close()
+        if rest is not None:
+            with trio.CancelScope(shield=True):
+                await rest.aclose()
+
+
+async def _serve(settings: Settings, desk: Desk, notifier: Notifier, task_status: trio.TaskStatus[Daemon]) -> None:
+    """Control plane and portfolios, until `Daemon.stop`."""
     async with trio.open_nursery() as control:
         urls = await control.start(server.serve, settings.control, desk)
         daemon = Daemon(urls, desk, stopping=trio.Event(), stopped=trio.Event())
@@ -76,9 +129,11 @@ async def run(
             control.start_soon(attend, notifier, desk, moving, daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()
-            desk.feed.publish(ServerStopping(), None, ports.clock())
+            await desk.journal.settled(desk.journal.append(None, Keeping(), [ServerStopping()], desk.clock()))
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.stop)
+        await desk.journal.settled(desk.journal.last)
+        await trio.sleep(FAREWELL_S)
         _log.info("stopped")
         daemon.stopped.set()
         control.cancel_scope.cancel()

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import trio
-import trustme
 
 from primefixd import daemon
 from primefixd.client import connect
@@ -15,6 +14,7 @@ from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
 from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
+from primefixd.runtime.store import StoreRefused
 from primefixd.secret import Secret
 from tests.support.scripted import settings as portfolio_settings
 from tests.support.world import free_port
@@ -46,7 +46,7 @@ async def test_it_is_there_for_clients_before_and_without_the_venue(tmp_path: Pa
         started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
         async with connect(started.control_urls[0], "token") as client:
             told = await client.info()
-            assert told["journal"] == started.desk.feed.journal and told["version"]
+            assert told["journal"] == started.desk.journal.id and told["version"]
             (session,) = await client.sessions()
             assert session["state"] != "ACTIVE"
 
@@ -72,9 +72,29 @@ async def test_a_port_in_use_is_an_error_at_the_start(tmp_path: Path) -> None:
 
 
 async def test_an_authority_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:
-    good, bad = tmp_path / "ca.pem", tmp_path / "bad.pem"
-    trustme.CA().cert_pem.write_to_path(good)
+    bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
-    assert daemon.build(settings(tmp_path, ca_file=good), system_ports()).portfolios.keys() == {"main"}
     with pytest.raises(OSError):  # ssl.SSLError is one
-        daemon.build(settings(tmp_path, ca_file=bad), system_ports())
+        await daemon.run(settings(tmp_path, ca_file=bad), system_ports())
+
+
+async def test_a_second_daemon_on_the_same_state_directory_is_refused(tmp_path: Path, nursery: trio.Nursery) -> None:
+    with trio.fail_after(15):
+        await nursery.start(daemon.run, settings(tmp_path), system_ports())
+        with pytest.raises(StoreRefused, match="another primefixd"):
+            await daemon.run(settings(tmp_path), system_ports())
+
+
+async def test_cursors_and_journal_go_on_over_a_restart(tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        with trio.fail_after(15):
+            async with trio.open_nursery() as nursery:
+                started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
+                async with connect(started.control_urls[0], "token") as client, client.subscribe(from_=0) as events:
+                    told.append((events.journal, [await anext(events) for _ in range(3)]))
+                    started.stop()
+                    await started.stopped.wait()
+    (journal, first), (same, second) = told
+    assert journal == same and first == second
+    assert [event["cursor"] for event in first] == [1, 2, 3]

@@ -8,17 +8,21 @@ in `render`; who may do what, and the doing, is the server's.
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import attrs
 from attrs import field, frozen
 
 from primefixd.orders.model import (
     CLIENT_ORDER_ID_MAX_CHARS,
+    FINAL,
+    OnDoubt,
+    OnMaintenance,
     OrderType,
     PegOffsetType,
     Replacement,
     Side,
+    Status,
     Submission,
     Terms,
     TimeInForce,
@@ -26,7 +30,6 @@ from primefixd.orders.model import (
 from primefixd.strict import (
     Check,
     Invalid,
-    Later,
     NotJson,
     Problem,
     between,
@@ -46,11 +49,18 @@ LIST_MAX = 1000  # orders in one page of order.list; the rest is asked for with 
 LIST_DEFAULT = 100
 AFTER_MAX_CHARS = 64 + 1 + CLIENT_ORDER_ID_MAX_CHARS  # a portfolio's name, a slash and the id of its order
 PORTFOLIOS_MAX = 100  # in one subscription
+REASON_MAX_CHARS = 500  # of a person's word on an order in doubt
 AUCTION_MAX_MS = 30_000  # of a quote's auction (prime-fix.md section 4)
 
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS, INTERNAL_ERROR = -32700, -32600, -32601, -32602, -32603
 
 Id = str | int
+
+
+def _printable(text: str, most: int) -> bool:
+    return 0 < len(text) <= most and text.isprintable()
+
+
 ClientOrderId = Annotated[
     str,
     matching(f"[ -~]{{1,{CLIENT_ORDER_ID_MAX_CHARS}}}", f"must be 1 to {CLIENT_ORDER_ID_MAX_CHARS} ASCII characters"),
@@ -62,6 +72,10 @@ After = Annotated[
 ]
 Portfolios = Annotated[
     tuple[Word, ...], Check(f"must name 1 to {PORTFOLIOS_MAX}", lambda names: 0 < len(names) <= PORTFOLIOS_MAX)
+]
+Reason = Annotated[
+    str,
+    Check(f"must be 1 to {REASON_MAX_CHARS} printable characters", lambda text: _printable(text, REASON_MAX_CHARS)),
 ]
 Positive = Annotated[Decimal, Check("must be greater than 0", lambda amount: amount > 0)]
 SignedText = Annotated[
@@ -75,6 +89,8 @@ ONLY_TIMES_IN_FORCE: Mapping[OrderType, TimeInForce] = {
     OrderType.VWAP: TimeInForce.GOOD_UNTIL_DATE_TIME,
 }
 """What an order that names no time in force gets: the only one that the venue takes (prime-fix.md section 3)."""
+
+HELD_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP_LIMIT})  # order-rules.md 25
 
 
 @frozen
@@ -146,8 +162,8 @@ class _OrderSubmit:
     session: Word | None = None
     ttl_ms: Annotated[int, between(1, TTL_MAX_MS)] | None = None
     deadline: datetime | None = None
-    on_maintenance: Annotated[Literal["reject"], Later(("hold",))] = "reject"
-    on_doubt: Annotated[Literal["ask"], Later(("resubmit",))] = "ask"
+    on_maintenance: OnMaintenance = OnMaintenance.REJECT
+    on_doubt: OnDoubt = OnDoubt.ASK
 
     def __attrs_post_init__(self) -> None:
         problems = []
@@ -155,8 +171,21 @@ class _OrderSubmit:
             problems.append(Problem(("deadline",), "cannot stand beside ttl_ms; give one of the two"))
         if self.time_in_force is None and self.type not in ONLY_TIMES_IN_FORCE:
             problems.append(Problem(("time_in_force",), f"is missing; a {self.type} order needs one"))
+        problems += self._unheld()
+        if self.on_doubt is OnDoubt.RESUBMIT and self.type in (OrderType.MARKET, OrderType.RFQ):
+            problems.append(Problem(("on_doubt",), f"must be ask: a {self.type} order is never sent twice"))
         if problems:
             raise Invalid(problems)
+
+    def _unheld(self) -> list[Problem]:
+        """Why it cannot be held over the venue's maintenance, if it asks for that (order-rules.md 25)."""
+        if self.on_maintenance is not OnMaintenance.HOLD:
+            return []
+        if self.type not in HELD_TYPES:
+            return [Problem(("on_maintenance",), f"must be reject: a {self.type} order is not held")]
+        if self.deadline is None:
+            return [Problem(("deadline",), "is missing; an order that may be held needs one")]
+        return []
 
     def finished(self) -> SubmitOrder:
         terms = {name: getattr(self, name) for name in _names(Terms)}
@@ -231,6 +260,30 @@ class GetOrder(_NamesOrder):
 
 
 @frozen(kw_only=True)
+class ResolveOrder:
+    """A person's word on an order in doubt: a final status, what was filled, and why one knows (order-rules.md 16)."""
+
+    portfolio: Word | None = None
+    client_order_id: ClientOrderId
+    status: Annotated[Status, Check(f"must be one of {', '.join(sorted(FINAL))}", lambda status: status in FINAL)]
+    filled_quantity: Decimal
+    average_price: Positive | None = None
+    reason: Reason
+
+    def __attrs_post_init__(self) -> None:
+        if (self.average_price is None) != (self.filled_quantity == 0):
+            raise Invalid([Problem(("average_price",), "must be given if something was filled, and only then")])
+
+
+@frozen(kw_only=True)
+class AdoptOrder:
+    """The venue's id of an order that another program placed (order-rules.md 28)."""
+
+    portfolio: Word | None = None
+    order_id: ClientOrderId
+
+
+@frozen(kw_only=True)
 class CancelAll:
     portfolio: Word | None = None
     product_id: Word | None = None
@@ -282,6 +335,8 @@ Params = (
     | RequestQuote
     | CancelOrder
     | CancelAll
+    | ResolveOrder
+    | AdoptOrder
     | GetOrder
     | ListOrders
     | Subscribe
@@ -296,6 +351,8 @@ METHODS: Mapping[str, type[Any]] = {
     "order.replace": _OrderReplace,
     "order.cancel": CancelOrder,
     "order.cancel_all": CancelAll,
+    "order.resolve": ResolveOrder,
+    "order.adopt": AdoptOrder,
     "order.get": GetOrder,
     "order.list": ListOrders,
     "quote.request": RequestQuote,

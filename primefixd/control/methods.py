@@ -25,10 +25,11 @@ from primefixd.control.render import (
     unknown_cursor,
 )
 from primefixd.control.settings import ClientSettings, Right
-from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order, QuoteRequest
-from primefixd.runtime.answers import Cancelling, Page, Reason, Refused, Submitted
+from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order, QuoteRequest, Resolution
+from primefixd.runtime.answers import Cancelling, Noted, Page, Reason, Refused, Submitted
 from primefixd.runtime.desk import Desk
-from primefixd.runtime.feed import EVENTS_WAITING_MAX, Subscription
+from primefixd.runtime.feed import EVENTS_WAITING_MAX
+from primefixd.runtime.follower import Follower
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.strict import Problem
 from primefixd.websocket import ServerLimits
@@ -43,7 +44,7 @@ Answer = Result | Failure
 class Following:
     """A subscription that was answered with `cursor`: its first event names that one as the event before it."""
 
-    subscription: Subscription
+    follower: Follower
     cursor: int
 
 
@@ -90,7 +91,7 @@ class Caller:
     def leave(self) -> None:
         """Ends the subscription, if there is one."""
         if self.following is not None:
-            self.following.subscription.__exit__(None, None, None)
+            self.following.follower.close()
             self.following = None
 
 
@@ -158,11 +159,34 @@ async def _cancel_all(caller: Caller, call: Call, params: messages.CancelAll) ->
     return Requested(requested=requested)
 
 
+async def _resolve(caller: Caller, call: Call, params: messages.ResolveOrder) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    opinion = Resolution(
+        status=params.status,
+        filled_quantity=params.filled_quantity,
+        average_price=params.average_price,
+        reason=params.reason,
+        client=caller.client.name,
+        time=caller.desk.clock().utc,
+    )
+    return _told(call, await portfolio.resolve(params.client_order_id, opinion))
+
+
+async def _adopt(caller: Caller, call: Call, params: messages.AdoptOrder) -> Answer:
+    portfolio = caller.one(call, params.portfolio)
+    if isinstance(portfolio, Failure):
+        return portfolio
+    return _told(call, await portfolio.adopt(params.order_id))
+
+
 async def _get(caller: Caller, call: Call, params: messages.GetOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
     order = portfolio.find(client_order_id=params.client_order_id, order_id=params.order_id)
+    await caller.desk.journal.settled(caller.desk.journal.last)  # durable before visible, for reading as for events
     if order is not None:
         return order
     message = f"There is no order {params.client_order_id or params.order_id} in {portfolio.name}; list orders."
@@ -187,8 +211,14 @@ async def _list(caller: Caller, call: Call, params: messages.ListOrders) -> Answ
         orders += page.orders
         if page.next is not None or (len(orders) == params.limit and portfolio is not chosen[-1]):
             last = orders[-1].client_order_id
-            return Page(orders=orders, next=last if len(chosen) == 1 else f"{portfolio.name}/{last}")
-    return Page(orders=orders, next=None)
+            return await _settled(caller, orders, last if len(chosen) == 1 else f"{portfolio.name}/{last}")
+    return await _settled(caller, orders, None)
+
+
+async def _settled(caller: Caller, orders: tuple[Order, ...], after: str | None) -> Page:
+    """Durable before visible, for reading as for events."""
+    await caller.desk.journal.settled(caller.desk.journal.last)
+    return Page(orders=orders, next=after)
 
 
 def _listed(chosen: Sequence[Portfolio], name: str, client_order_id: str | None) -> bool:
@@ -200,7 +230,7 @@ def _page(portfolio: Portfolio, params: messages.ListOrders, limit: int, after: 
     return portfolio.orders(open_only=params.open, product_id=params.product_id, limit=limit, after=after)
 
 
-def _told(call: Call, told: Submitted | Cancelling | Refused) -> Answer:
+def _told(call: Call, told: Submitted | Cancelling | Noted | Refused) -> Answer:
     return refused(call.id, told) if isinstance(told, Refused) else told
 
 
@@ -208,20 +238,23 @@ def _told(call: Call, told: Submitted | Cancelling | Refused) -> Answer:
 
 
 async def _subscribe(caller: Caller, call: Call, params: messages.Subscribe) -> Answer:
-    """Until the journal exists only the newest cursor of this run can be continued from."""
-    feed = caller.desk.feed
+    """From now on, or from a cursor: what the client missed comes out of the journal first."""
+    journal = caller.desk.journal
     if caller.following is not None:
         return Failure(call.id, messages.INVALID_REQUEST, _SUBSCRIBED_ALREADY)
     for name in params.portfolios or ():
         chosen = caller.chosen(call, name)
         if isinstance(chosen, Failure):
             return chosen
-    if params.journal not in (None, feed.journal) or params.from_ not in (None, feed.newest):
-        return unknown_cursor(call.id, feed.newest)
+    newest = journal.newest
+    cursor = newest if params.from_ is None else params.from_
+    if params.journal not in (None, journal.id) or not journal.oldest - 1 <= cursor <= newest:
+        return unknown_cursor(call.id, journal.oldest - 1)
     wanted = caller.client.portfolios if params.portfolios is None else frozenset(params.portfolios)
-    caller.following = Following(feed.subscribe(wanted), feed.newest)
+    caller.following = Following(Follower(journal, caller.desk.feed, wanted, cursor), cursor)
     orders = tuple(_open_orders(caller, wanted)) if params.snapshot else None
-    return Subscribed(journal=feed.journal, cursor=feed.newest, orders=orders)
+    await journal.settled(journal.last)  # what the snapshot shows is on disk, as every event is
+    return Subscribed(journal=journal.id, cursor=cursor, orders=orders)
 
 
 def _open_orders(caller: Caller, wanted: frozenset[str] | None) -> Iterator[Order]:
@@ -264,8 +297,8 @@ async def _info(caller: Caller, _call: Call, _params: messages.ServerInfo) -> An
             "client_order_id_max_chars": CLIENT_ORDER_ID_MAX_CHARS,
             "events_waiting_max": EVENTS_WAITING_MAX,
         },
-        journal=desk.feed.journal,
-        cursor=desk.feed.newest,
+        journal=desk.journal.id,
+        cursor=desk.journal.newest,
     )
 
 
@@ -283,6 +316,8 @@ METHODS: Mapping[str, Method] = {
     "quote.request": Method(Right.TRADE, _quote),
     "order.cancel": Method(Right.TRADE, _cancel),
     "order.cancel_all": Method(Right.TRADE, _cancel_all),
+    "order.resolve": Method(Right.ADMIN, _resolve),
+    "order.adopt": Method(Right.ADMIN, _adopt),
     "order.get": Method(Right.READ, _get),
     "order.list": Method(Right.READ, _list),
     "events.subscribe": Method(Right.READ, _subscribe),

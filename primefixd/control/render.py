@@ -30,9 +30,10 @@ from primefixd.orders.records import (
     ReplaceRejected,
     Unread,
 )
-from primefixd.runtime.answers import Cancelling, Page, QuoteAsked, Reason, Refused, Submitted
-from primefixd.runtime.feed import Event
+from primefixd.runtime.answers import Cancelling, Noted, Page, QuoteAsked, Reason, Refused, Submitted
+from primefixd.runtime.feed import Body, Event
 from primefixd.runtime.views import (
+    Maintenance,
     PortfolioChanged,
     PortfolioView,
     ServerStopping,
@@ -41,7 +42,7 @@ from primefixd.runtime.views import (
 )
 from primefixd.strict import Problem
 
-BODIES_KEPT_MAX = 256  # rendered events kept for the other subscribers; one that is further behind renders anew
+_MOSTLY: Mapping[str, object] = {"raw": (), "approximate": False}  # told only where there is something to tell
 FORBIDDEN, UNKNOWN_CURSOR = -32001, -32040
 
 CODES: Mapping[Reason, int] = {
@@ -53,6 +54,7 @@ CODES: Mapping[Reason, int] = {
     Reason.NO_SESSION: -32021,
     Reason.BUSY: -32022,
     Reason.EXPIRED: -32023,
+    Reason.NOT_DURABLE: -32024,
 }
 
 EVENT_TYPES: Mapping[type[Any], str] = {
@@ -71,6 +73,7 @@ EVENT_TYPES: Mapping[type[Any], str] = {
     QuoteRejected: "quote.rejected",
     SessionChanged: "session.changed",
     PortfolioChanged: "portfolio.changed",
+    Maintenance: "maintenance",
     ServerStopping: "server.stopping",
 }
 
@@ -86,8 +89,9 @@ def _plain(value: Any) -> object:
         return _order(value)
     if attrs.has(type(value)):
         members = {name: getattr(value, name) for name in _names(type(value))}
-        if members.get("raw") == ():  # what the venue told beside; mostly nothing
-            del members["raw"]
+        for name, nothing in _MOSTLY.items():
+            if members.get(name) == nothing:
+                members.pop(name, None)
         return members
     raise TypeError(f"a {type(value).__name__} is not for clients")
 
@@ -107,6 +111,7 @@ def _order(order: Order) -> dict[str, object]:
         **{name: value for name, value in terms.items() if value is not None and value is not False},
         "status": order.status,
         "in_doubt": order.in_doubt,
+        **_doubt(order),
         "venue_status": order.venue_status,
         "filled_quantity": order.filled_quantity,
         "filled_value": order.filled_value,
@@ -128,6 +133,16 @@ def _order(order: Order) -> dict[str, object]:
         "acknowledged_at": order.acknowledged_at,
         "updated_at": order.updated_at,
     }
+
+
+def _doubt(order: Order) -> dict[str, object]:
+    """What is known of an order in doubt, and a person's word on it; mostly nothing."""
+    known = {
+        "known_to_venue": order.known_to_venue or None,
+        "not_found_at": order.not_found_at,
+        "resolution": order.resolution,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _replace(replace: Replace | None) -> dict[str, object] | None:
@@ -194,6 +209,7 @@ Result = (
     Submitted
     | Replaced
     | Cancelling
+    | Noted
     | QuoteAsked
     | Order
     | Page
@@ -217,7 +233,7 @@ def _result(result: Result) -> object:
             return _submitted(result)
         case Replaced():
             return _submitted(result.submitted) | _new_id(result.submitted.order.replace)
-        case Cancelling():
+        case Cancelling() | Noted():
             return _taken(result)
         case Subscribed(orders=None):
             return {"journal": result.journal, "cursor": result.cursor}
@@ -233,7 +249,7 @@ def _new_id(replace: Replace | None) -> dict[str, object]:
     return {} if replace is None else {"client_order_id": replace.client_order_id}
 
 
-def _taken(result: Submitted | Cancelling) -> dict[str, object]:
+def _taken(result: Submitted | Cancelling | Noted) -> dict[str, object]:
     order = result.order
     return {"client_order_id": order.client_order_id, "status": order.status, "cursor": result.cursor}
 
@@ -285,29 +301,20 @@ def internal(id_: Id, method: str) -> Failure:
 # Events
 
 
-class EventWriter:
-    """Events as notifications; what all subscribers get alike is rendered once and kept a while."""
-
-    def __init__(self) -> None:
-        self._bodies: dict[int, bytes] = {}
-
-    def event(self, event: Event, previous: int) -> bytes:
-        """The notification for one subscription; `previous` is the cursor of what it was told before."""
-        body = self._bodies.get(event.cursor)
-        if body is None:
-            body = self._bodies[event.cursor] = _body(event)
-            if len(self._bodies) > BODIES_KEPT_MAX:
-                del self._bodies[next(iter(self._bodies))]
-        return _notification(event.cursor, previous, body)
-
-    def heartbeat(self, cursor: int, previous: int, time: datetime) -> bytes:
-        """Repeats the newest cursor, so that a client can tell quiet from deaf."""
-        return _notification(cursor, previous, _json({"time": time, "type": "heartbeat"}))
+def told(body: Body) -> tuple[str, bytes]:
+    """What an event is called, and its own members as a JSON object: rendered once, for the journal and everybody."""
+    return EVENT_TYPES[type(body)], _json(_members(body))
 
 
-def _body(event: Event) -> bytes:
-    head = {"time": event.time, "type": EVENT_TYPES[type(event.body)], "portfolio": event.portfolio}
-    return _json(head | _members(event.body))
+def event(told: Event, previous: int) -> bytes:
+    """The notification for one subscription; `previous` is the cursor of what it was told before."""
+    head = _json({"time": told.time, "type": told.type, "portfolio": told.portfolio})
+    return _notification(told.cursor, previous, head if told.text == b"{}" else head[:-1] + b"," + told.text[1:])
+
+
+def heartbeat(cursor: int, previous: int, time: datetime) -> bytes:
+    """Repeats the newest cursor, so that a client can tell quiet from deaf."""
+    return _notification(cursor, previous, _json({"time": time, "type": "heartbeat"}))
 
 
 def _members(body: Any) -> dict[str, object]:

@@ -38,7 +38,7 @@ async def serve(
     listeners = [each for address in settings.listen for each in await websocket.listen(address)]
     urls = tuple(websocket.url_of(listener) for listener in listeners)
     admit = partial(admitted, settings.clients)
-    converse = partial(_converse, desk, render.EventWriter())
+    converse = partial(_converse, desk)
     async with trio.open_nursery() as nursery:
         serving = partial(websocket.serve, origins=settings.origins, subprotocol=SUBPROTOCOL)
         await nursery.start(serving, listeners, admit, converse, LIMITS)
@@ -61,19 +61,18 @@ def admitted(clients: tuple[ClientSettings, ...], head: Head) -> ClientSettings 
     return Rejection(401, "Give the token of a configured client as Authorization: Bearer TOKEN.")
 
 
-async def _converse(desk: Desk, events: render.EventWriter, connection: Connection, client: ClientSettings) -> None:
+async def _converse(desk: Desk, connection: Connection, client: ClientSettings) -> None:
     caller = Caller(client, desk)
     try:
-        await _Conversation(connection, caller, events).run()
+        await _Conversation(connection, caller).run()
     finally:
         caller.leave()
 
 
 class _Conversation:
-    def __init__(self, connection: Connection, caller: Caller, events: render.EventWriter) -> None:
+    def __init__(self, connection: Connection, caller: Caller) -> None:
         self._connection = connection
         self._caller = caller
-        self._events = events
         self._outgoing, self._written = trio.open_memory_channel[bytes](OUTGOING_MAX)
         self._followed: Following | None = None
         self._following = trio.CancelScope()
@@ -134,13 +133,13 @@ class _Conversation:
         desk, previous = self._caller.desk, followed.cursor
         while True:
             # Read before the wait: whatever this client is to hear up to there has come by the time that it is told.
-            newest = desk.feed.newest
+            reached = max(followed.follower.reached, previous)
             event = None
             with trio.move_on_after(HEARTBEAT_S):
-                event = await followed.subscription.next()
+                event = await followed.follower.next()
             if event is None:
-                text, cursor = self._events.heartbeat(newest, previous, desk.clock().utc), newest
+                text, cursor = render.heartbeat(reached, previous, desk.clock().utc), reached
             else:
-                text, cursor = self._events.event(event, previous), event.cursor
+                text, cursor = render.event(event, previous), event.cursor
             await self._outgoing.send(text)
             previous = cursor

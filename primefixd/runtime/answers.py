@@ -19,6 +19,7 @@ class Reason(StrEnum):
     NO_SESSION = "no_session"
     BUSY = "busy"
     EXPIRED = "expired"
+    NOT_DURABLE = "not_durable"
 
 
 class Sent(StrEnum):
@@ -52,6 +53,14 @@ class Submitted:
 @frozen(kw_only=True)
 class Cancelling:
     """The cancel was taken; for an order that never left, `order` is CANCELLED already (order-rules.md 19)."""
+
+    order: Order
+    cursor: int
+
+
+@frozen(kw_only=True)
+class Noted:
+    """A person's word on an order was taken: the order as it stands now."""
 
     order: Order
     cursor: int

@@ -52,6 +52,10 @@ class Cancels:
         self._wishes[order.key] = _Wish(client)
         return self._place(order, now)
 
+    def restore(self, order: Order) -> None:
+        """After a restart: the wish stands, and its request leaves anew (order-rules.md 11)."""
+        self._wishes[order.key] = _Wish(order.client)
+
     def reported(self, order: Order, now: Moment) -> list[Change]:
         """The venue has reported on the order: its cancel may leave now, or is over."""
         wish = self._wishes.get(order.key)

@@ -8,6 +8,7 @@ from attrs import frozen
 from primefixd.clock import Clock
 from primefixd.dispatch.calendar import Schedule, window_after
 from primefixd.runtime.feed import Feed
+from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
 
 
@@ -23,6 +24,7 @@ class About:
 @frozen(kw_only=True)
 class Desk:
     portfolios: Mapping[str, Portfolio]
+    journal: Journal
     feed: Feed
     clock: Clock
     about: About

@@ -1,7 +1,7 @@
-"""Events with cursors, told to any number of subscribers.
+"""Events with cursors, told to any number of subscribers once they are on disk.
 
-Publishing never waits: a subscriber that falls more than EVENTS_WAITING_MAX behind is cut off, and comes back by
-cursor. Until the journal exists nothing is kept behind the newest cursor.
+Telling never waits: a subscriber that falls more than EVENTS_WAITING_MAX behind is cut off, and comes back by cursor.
+What is behind the newest cursor is in the journal.
 """
 
 from datetime import datetime
@@ -9,23 +9,27 @@ from datetime import datetime
 import trio
 from attrs import frozen
 
-from primefixd.clock import Moment
 from primefixd.orders.records import Change
-from primefixd.runtime.views import PortfolioChanged, ServerStopping, SessionChanged
+from primefixd.runtime.views import Maintenance, PortfolioChanged, ServerStopping, SessionChanged
 
 EVENTS_WAITING_MAX = 10_000  # for one subscriber; at the bound its subscription ends as Overflowed
 
-Body = Change | SessionChanged | PortfolioChanged | ServerStopping
+Body = Change | SessionChanged | PortfolioChanged | Maintenance | ServerStopping
 
 
 @frozen
 class Event:
-    """One thing that happened. `cursor` rises by one an event; `portfolio` None concerns everybody."""
+    """One thing that happened. `cursor` rises by one an event; `portfolio` None concerns everybody.
+
+    `text` is a JSON object of the event's own members, as clients read them; `body` is None when read from the journal.
+    """
 
     cursor: int
     time: datetime
     portfolio: str | None
-    body: Body
+    type: str
+    text: bytes
+    body: Body | None = None
 
 
 class Overflowed(Exception):
@@ -33,16 +37,17 @@ class Overflowed(Exception):
 
 
 class Subscription:
-    """One subscriber's view of the feed; a context manager that ends it."""
+    """One subscriber's view of the feed; `Feed.forget` ends it."""
 
-    def __init__(self, feed: "Feed", portfolios: frozenset[str] | None) -> None:
-        self._feed = feed
+    def __init__(self, portfolios: frozenset[str] | None, after: int) -> None:
         self._portfolios = portfolios
+        self._after = after
         self._send, self._receive = trio.open_memory_channel[Event](EVENTS_WAITING_MAX)
 
     def offer(self, event: Event) -> bool:
         """Hand over one event without waiting; False when this subscriber is too far behind and has been cut off."""
-        if event.portfolio is not None and self._portfolios is not None and event.portfolio not in self._portfolios:
+        concerns = event.portfolio is None or self._portfolios is None or event.portfolio in self._portfolios
+        if event.cursor <= self._after or not concerns:
             return True
         try:
             self._send.send_nowait(event)
@@ -58,37 +63,23 @@ class Subscription:
         except trio.EndOfChannel:
             raise Overflowed from None
 
-    def __enter__(self) -> "Subscription":
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._feed.forget(self)
-
 
 class Feed:
-    """Numbers events and hands them to subscribers. `journal` names the run of cursors that they belong to."""
+    """Hands events to subscribers. `newest` is the cursor of the last one told."""
 
-    def __init__(self, journal: str) -> None:
-        self.journal = journal
-        self.newest = 0
+    def __init__(self, newest: int = 0) -> None:
+        self.newest = newest
         self._subscriptions: set[Subscription] = set()
 
-    @property
-    def next(self) -> int:
-        """The cursor that the next event will have."""
-        return self.newest + 1
-
-    def publish(self, body: Body, portfolio: str | None, now: Moment) -> Event:
-        """Give `body` the next cursor and tell every subscriber."""
-        self.newest = self.next
-        event = Event(self.newest, now.utc, portfolio, body)
+    def tell(self, event: Event) -> None:
+        """Tell every subscriber; the event is on disk."""
+        self.newest = event.cursor
         for subscription in [s for s in self._subscriptions if not s.offer(event)]:
             self.forget(subscription)
-        return event
 
-    def subscribe(self, portfolios: frozenset[str] | None) -> Subscription:
-        """Everything from now on that concerns `portfolios` (None: all)."""
-        subscription = Subscription(self, portfolios)
+    def subscribe(self, portfolios: frozenset[str] | None, after: int) -> Subscription:
+        """Everything told from now on that concerns `portfolios` (None: all) and has a cursor after `after`."""
+        subscription = Subscription(portfolios, after)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -29,6 +29,7 @@ from primefixd.runtime.ports import Ports
 
 READ_BYTES_MAX = 65_536
 WRITE_BLOCKED_S = 0.05  # a longer write may have bunched up what it sent: the budget begins anew (order-rules.md 20)
+MARK_AHEAD_S = 0.02  # so long before it may leave, a request is marked on disk as leaving: the disk takes its time
 WRITE_MOST_S = 10.0  # for one message; a venue that reads nothing for so long is left, whatever it still says
 FAREWELL_S = 2.0  # for the last session messages of an ended session; what is not out by then is cut off
 CLOSE_S = 1.0  # for the orderly end of TLS; then the socket is closed all the same
@@ -65,6 +66,9 @@ class Owner(Protocol):
 
     def bunched(self, orders: int, now: float) -> None:
         """A write was blocked: up to `orders` new orders that left before may arrive only now (order-rules.md 20)."""
+
+    def marked(self, item: Waiting, now: Moment) -> bool:
+        """Whether it is on disk that `item` leaves; if it is not, `wake` says when to look again."""
 
     def departing(self, item: Waiting, now: Moment) -> Asked | None:
         """What `item` asks for as things stand now; None if it has come to nothing meanwhile."""
@@ -187,7 +191,11 @@ class Link:
         for kind, lane in _LANES.items():
             if (item := self._line.outbox.first((kind,))) is not None:
                 portfolio_s = self._owner.order_delay(now.mono) if kind is RequestKind.NEW_ORDER else 0.0
-                yield _Choice(max(limiter.delay(lane, now.mono), portfolio_s), item)
+                delay_s = max(limiter.delay(lane, now.mono), portfolio_s)
+                if delay_s > MARK_AHEAD_S:
+                    yield _Choice(max(delay_s - MARK_AHEAD_S, MARK_AHEAD_S / 2), item)
+                elif self._owner.marked(item, now):
+                    yield _Choice(delay_s, item)
 
     def _take(self, item: Waiting | None, now: Moment) -> Outgoing | None:
         """Number and stamp what leaves now. From here to the socket nothing may come between."""

@@ -7,8 +7,10 @@ virtual time with simulated faults. It decides nothing.
 import os
 import random
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import trio
@@ -16,10 +18,19 @@ from attrs import frozen
 
 from primefixd.clock import Clock, Moment
 from primefixd.runtime.settings import VenueSettings
+from primefixd.runtime.store import Batch, Stored, StoredEvent, open_store
 
 CONNECT_S = 10.0  # for TCP and TLS together; past it the attempt counts as failed and is retried with back-off
 
 OpenStream = Callable[[VenueSettings], Awaitable[trio.abc.Stream]]
+T = TypeVar("T")
+
+
+class RunBlocking(Protocol):
+    """Runs what blocks, the disk above all, aside; under simulation it runs in place, since time stands still then."""
+
+    async def __call__(self, work: Callable[[], T], /) -> T: ...
+
 
 _FETCH = "if it is the venue's, compare and keep it with `primefixd fetch-certificate` and set venue.ca_file"
 _OTHER_NAME = "is for another name ({}); check venue.host, or set venue.server_name to the name that it has"
@@ -44,6 +55,21 @@ _HANDSHAKES = {  # by OpenSSL's reasons
 }
 
 
+class Storage(Protocol):
+    """Where the journal is kept. Each call blocks, and goes through `RunBlocking`; one at a time but for `events`."""
+
+    @property
+    def oldest(self) -> int: ...
+    def load(self) -> Stored: ...
+    def commit(self, batches: Sequence[Batch]) -> None: ...
+    def events(self, after: int, most: int) -> list[StoredEvent]: ...
+    def compact(self, before: datetime, most: int) -> int: ...
+    def close(self) -> None: ...
+
+
+OpenStore = Callable[[Path, str, datetime], Storage]
+
+
 @frozen
 class Ports:
     """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text."""
@@ -52,6 +78,13 @@ class Ports:
     uniform: Callable[[float, float], float]
     new_id: Callable[[Moment], str]
     open_stream: OpenStream
+    open_store: OpenStore
+    blocking: RunBlocking
+
+
+async def in_thread(work: Callable[[], T], /) -> T:
+    """`work` in a thread of trio's; a cancelled caller still waits for its end, so that nothing is half done."""
+    return await trio.to_thread.run_sync(work)
 
 
 def system_clock() -> Moment:
@@ -142,4 +175,11 @@ def connect_error_in_words(error: BaseException) -> str:
 
 def system_ports() -> Ports:
     """The real world."""
-    return Ports(clock=system_clock, uniform=random.uniform, new_id=uuid7, open_stream=open_stream)
+    return Ports(
+        clock=system_clock,
+        uniform=random.uniform,
+        new_id=uuid7,
+        open_stream=open_stream,
+        open_store=open_store,
+        blocking=in_thread,
+    )

@@ -6,7 +6,7 @@ here waits or publishes; what changes is returned.
 
 from datetime import datetime, timedelta
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
@@ -29,6 +29,10 @@ class Queueing:
         idle = not any(order.terms.product_id == product_id for order in self.ledger.live())
         return self.sessions.route(product_id, pin, idle)
 
+    def route_held(self, pin: str | None) -> str:
+        """The session for an order that is held while none is up; it moves on from there if that one stays down."""
+        return pin or self.sessions.trading[0]
+
     def put(self, order: Order, now: Moment) -> bool:
         """Put a new order into its session's queue; False if that is full."""
         deadline = now.mono + (order.deadline - now.utc).total_seconds() if order.deadline else None
@@ -40,6 +44,15 @@ class Queueing:
             request_id=order.client_order_id,
         )
         return self.sessions.put(order.session or "", item)
+
+    def put_back(self, order: Order, now: Moment) -> list[Change] | None:
+        """After a restart: let an order that never left wait again; None if its time is over or no session can be."""
+        home = order.session if order.session in self.sessions.trading else None
+        session = home if order.pinned else home or next(iter(self.sessions.trading), None)
+        overdue = order.deadline is not None and order.deadline <= now.utc
+        if session is None or overdue or not self.put(evolve(order, session=session), now):
+            return None
+        return [] if session == order.session else [self.ledger.moved(order.key, session, now)]
 
     def withdraw(self, order: Order) -> None:
         """Take the order out again: it ends before it has left."""

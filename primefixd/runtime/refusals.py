@@ -37,6 +37,23 @@ def stopping() -> Refused:
     return Refused(reason=Reason.CLOSED, message="The daemon is stopping; submit again when it is back.")
 
 
+def reconciling() -> Refused:
+    message = "The portfolio is finding out how its orders stand after a start; submit again in a moment."
+    return Refused(reason=Reason.CLOSED, message=message, retry_after_ms=1000)
+
+
+def window(end: datetime) -> Refused:
+    message = (
+        "The venue's daily maintenance closes the portfolio; submit again when it is over, or with on_maintenance."
+    )
+    return Refused(reason=Reason.CLOSED, message=message, retry_at=end)
+
+
+def not_durable() -> Refused:
+    message = "The daemon cannot write to its state directory, so nothing was sent; free its disk, then submit again."
+    return Refused(reason=Reason.NOT_DURABLE, message=message)
+
+
 def no_session(portfolio: str, pin: str | None, sessions: Sessions) -> Refused:
     """No session can take the order, or not the one that it names."""
     if sessions.any_active(pin):
@@ -54,6 +71,11 @@ def busy(session: str) -> Refused:
 
 def unknown_order(portfolio: str, named: str | None) -> Refused:
     return Refused(reason=Reason.UNKNOWN_ORDER, message=f"There is no order {named} in {portfolio}; list orders.")
+
+
+def not_in_doubt(order: Order) -> Refused:
+    message = f"Order {order.client_order_id} is not in doubt; what the venue said of it stands."
+    return Refused(reason=Reason.INVALID, field="client_order_id", message=message)
 
 
 def final(order: Order) -> Refused:

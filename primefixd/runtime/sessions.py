@@ -17,7 +17,7 @@ from primefixd.runtime.link import Line
 from primefixd.runtime.ports import Ports
 from primefixd.runtime.settings import PortfolioSettings, SessionRole, SessionSettings, VenueSettings
 from primefixd.runtime.supervisor import Supervisor, SupervisorOwner
-from primefixd.runtime.views import SessionView
+from primefixd.runtime.views import SessionDay, SessionView
 
 _log = structlog.get_logger()
 
@@ -43,6 +43,40 @@ class Sessions:
         """Log all of them out; `run` returns when they are gone."""
         for supervisor in self._supervisors.values():
             supervisor.stop()
+
+    def wake(self) -> None:
+        """Something may leave that could not before."""
+        for supervisor in self._supervisors.values():
+            supervisor.wake()
+
+    def hold(self, why: str, *, window: bool = False) -> None:
+        """Log all of them out, and keep them down until `release`; `why` is what operators read."""
+        for supervisor in self._supervisors.values():
+            supervisor.hold(why, window=window)
+
+    def release(self) -> None:
+        """Let them log on again, but for those that the venue's window keeps down."""
+        for supervisor in self._supervisors.values():
+            supervisor.release(window=False)
+
+    async def release_in_turn(self, apart_s: float) -> None:
+        """The venue's window is over: let them log on again, one every `apart_s` seconds."""
+        for supervisor in self._supervisors.values():
+            supervisor.release(window=True)
+            await trio.sleep(apart_s)
+
+    def clock_offset_s(self) -> float:
+        """By how many seconds the venue's clock is ahead of ours, as the sessions that are up measure it; else 0."""
+        offsets = sorted(s for each in self._supervisors.values() if (s := each.clock_offset_s) is not None)
+        return offsets[len(offsets) // 2] if offsets else 0.0
+
+    def days(self) -> tuple[SessionDay, ...]:
+        """What the window did to each."""
+        return tuple(supervisor.day() for supervisor in self._supervisors.values())
+
+    def up_for_s(self, now: Moment) -> float:
+        """How long the session that trades and was logged on first has been; 0 if none is."""
+        return max((self._supervisors[name].up_for_s(now) for name in self.trading), default=0.0)
 
     def views(self) -> tuple[SessionView, ...]:
         return tuple(supervisor.view() for supervisor in self._supervisors.values())
@@ -118,16 +152,21 @@ class Sessions:
         return [each.candidate(now) for name, each in self._supervisors.items() if (name in self.trading) is trading]
 
 
+def credentials(session: SessionSettings, portfolio: PortfolioSettings) -> Credentials:
+    """With what a session logs on, or REST is asked."""
+    return Credentials(
+        portfolio_id=portfolio.portfolio_id,
+        service_account_id=session.service_account_id,
+        api_key=session.api_key,
+        api_secret=session.api_secret,
+        passphrase=session.passphrase,
+    )
+
+
 def _line(session: SessionSettings, portfolio: PortfolioSettings) -> Line:
     return Line(
         name=session.name,
-        credentials=Credentials(
-            portfolio_id=portfolio.portfolio_id,
-            service_account_id=session.service_account_id,
-            api_key=session.api_key,
-            api_secret=session.api_secret,
-            passphrase=session.passphrase,
-        ),
+        credentials=credentials(session, portfolio),
         drop_copy=session.role is SessionRole.DROP_COPY,
         heartbeat_s=session.heartbeat_s,
         limiter=SessionLimiter(portfolio.rate.messages_per_second, portfolio.rate.margin_ms / 1000),

@@ -21,7 +21,7 @@ from primefixd.prime.venue import TARGET_COMP_ID
 from primefixd.runtime.link import CLOCK_REFUSE_S, Line, Link, Owner
 from primefixd.runtime.ports import Ports, connect_error_in_words
 from primefixd.runtime.settings import SessionRole, VenueSettings
-from primefixd.runtime.views import SessionState, SessionView
+from primefixd.runtime.views import SessionDay, SessionState, SessionView
 
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 30.0
@@ -89,7 +89,10 @@ class Supervisor:
         self._next_attempt_at: datetime | None = None
         self._sent = self._received = self._garbled = self._unreadable = 0  # on links that are gone
         self._stopping = False
-        self._stop = trio.Event()
+        self._held: dict[bool, str] = {}  # why it must stay down: for the venue's window (True), or for us (False)
+        self._last_end: tuple[datetime, str] | None = None  # of the last link that was logged on
+        self._attempts = 0  # since then
+        self._change = trio.Event()  # of the two: whoever waits looks again
 
     @property
     def active(self) -> bool:
@@ -104,8 +107,12 @@ class Supervisor:
     @property
     def clock_is_off(self) -> bool:
         """Whether the venue's clock and ours are too far apart to send new orders (order-rules.md 10)."""
-        offset_s = self._link.session.clock_offset_s if self._link else None
-        return offset_s is not None and abs(offset_s) >= CLOCK_REFUSE_S
+        return self.clock_offset_s is not None and abs(self.clock_offset_s) >= CLOCK_REFUSE_S
+
+    @property
+    def clock_offset_s(self) -> float | None:
+        """By how much the venue's clock is ahead of ours, in seconds; None while that is not known."""
+        return self._link.session.clock_offset_s if self._link else None
 
     @property
     def next_attempt_at(self) -> datetime | None:
@@ -150,25 +157,71 @@ class Supervisor:
     def stop(self) -> None:
         """Log out and do not come back; `run` returns."""
         self._stopping = True
-        self._stop.set()
-        if self._link is not None:
-            self._become(SessionState.LOGGING_OUT)
-            self._link.log_out()
+        self._log_out()
+
+    def hold(self, why: str, *, window: bool) -> None:
+        """Log out and stay down until `release`; the venue's window and our own reasons are held for apart."""
+        if not self._held:
+            self._log_out()
+        self._held.setdefault(window, why)
+        if window and self._state is SessionState.DOWN:
+            self._become(SessionState.WINDOW)
+
+    def release(self, *, window: bool) -> None:
+        """Log on again, if nothing else keeps it down."""
+        if self._held.pop(window, None) is not None:
+            self._change.set()
+
+    def day(self) -> SessionDay:
+        """What the window did to this session."""
+        at, how = self._last_end or (None, None)
+        since = self._since if self._state is SessionState.ACTIVE else None
+        return SessionDay(
+            name=self.line.name,
+            state=self._state,
+            logged_out=how,
+            logged_out_at=at,
+            logged_on_at=since,
+            attempts=self._attempts,
+        )
+
+    def up_for_s(self, now: Moment) -> float:
+        """How long it has been logged on, in seconds."""
+        return 0.0 if self._active_since is None else now.mono - self._active_since
 
     async def run(self) -> None:
         """Attempt after attempt, until `stop`."""
         back_off = BackOff(self._ports.uniform)
+        await self._wait(0.0)
         while not self._stopping:
             attempt = await self._survive()
             self._last_error = attempt.error
             wait_s = back_off.wait_s(attempt.up_s, attempt.refused)
-            if not self._stopping:
+            if not self._stopping and not self._held:
                 self._next_attempt_at = self._ports.clock().later(wait_s).utc
                 _log.warning("session_down", session=self.line.name, error=attempt.error, retry_in_s=round(wait_s, 3))
-            self._become(SessionState.DOWN)
-            with trio.move_on_after(wait_s):
-                await self._stop.wait()
+            self._become(SessionState.WINDOW if True in self._held else SessionState.DOWN)
+            await self._wait(wait_s)
             self._next_attempt_at = None
+
+    async def _wait(self, wait_s: float) -> None:
+        """Until the next attempt: that long, and as long as the session is held."""
+        with trio.move_on_after(wait_s):
+            while not self._stopping and not self._held:
+                await self._changed()
+        while self._held and not self._stopping:
+            self._last_error = next(iter(self._held.values()))
+            await self._changed()
+
+    async def _changed(self) -> None:
+        self._change = trio.Event()
+        await self._change.wait()
+
+    def _log_out(self) -> None:
+        self._change.set()
+        if self._link is not None:
+            self._become(SessionState.LOGGING_OUT)
+            self._link.log_out()
 
     async def _survive(self) -> Attempt:
         """One attempt, whatever happens in it."""
@@ -182,6 +235,7 @@ class Supervisor:
             self._active_since = None
 
     async def _attempt(self) -> Attempt:
+        self._attempts += 1
         self._become(SessionState.CONNECTING)
         where = f"{self._venue.host}:{self._venue.port}"
         try:
@@ -190,10 +244,12 @@ class Supervisor:
             return Attempt(f"{where} did not answer in time; check the network and the address", False, 0.0)
         except (OSError, trio.BrokenResourceError) as error:
             return Attempt(f"cannot connect to {where}: {connect_error_in_words(error)}", False, 0.0)
-        if self._stopping:
+        if self._stopping or self._held:
             await trio.aclose_forcefully(stream)
             return Attempt("stopped", False, 0.0)
         ended = await self._converse(stream)
+        if self._active_since is not None:
+            self._last_end, self._attempts = (self._ports.clock().utc, ended.text), 0
         refused = ended.reason is EndReason.LOGON_REFUSED or self._active_since is None
         text = f"logon refused: {ended.text}" if ended.reason is EndReason.LOGON_REFUSED else ended.text
         return Attempt(text, refused, self._up_s())
@@ -222,7 +278,7 @@ class Supervisor:
             self._owner.link_down(self.line.name, self._ports.clock())
 
     def _up_s(self) -> float:
-        return 0.0 if self._active_since is None else self._ports.clock().mono - self._active_since
+        return self.up_for_s(self._ports.clock())
 
     def _become(self, state: SessionState) -> None:
         if state is self._state:

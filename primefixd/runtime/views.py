@@ -74,3 +74,31 @@ class PortfolioChanged:
 @frozen
 class ServerStopping:
     """The daemon is about to end; clients should reconnect later and resume from their last cursor."""
+
+
+class MaintenanceStage(StrEnum):
+    ANNOUNCED = "announced"
+    STARTED = "started"
+    ENDED = "ended"
+
+
+@frozen(kw_only=True)
+class SessionDay:
+    """What a window did to one session. `logged_out` says how its last connection before or in the window ended."""
+
+    name: str
+    state: SessionState
+    logged_out: str | None
+    logged_out_at: datetime | None
+    logged_on_at: datetime | None
+    attempts: int
+
+
+@frozen(kw_only=True)
+class Maintenance:
+    """The venue's daily window, as it concerns one portfolio; `sessions` once it has ended."""
+
+    stage: MaintenanceStage
+    starts_at: datetime
+    ends_at: datetime
+    sessions: tuple[SessionDay, ...] = ()

@@ -9,6 +9,7 @@ from attrs import evolve
 from primefixd import client, websocket
 from primefixd.control import server
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
+from primefixd.orders.keeping import Keeping
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.secret import Secret
@@ -36,13 +37,16 @@ class Plane:
     """A served desk with the portfolios `main` and `second`, each with one session logged on."""
 
     def __init__(self, rig, desk, urls):
-        self.venue, self.feed, self.desk, self.urls = rig.venue, rig.feed, desk, urls
+        self.venue, self.feed, self.journal, self.desk, self.urls = rig.venue, rig.feed, rig.journal, desk, urls
 
     def connect(self, name):
         return client.connect(self.urls[0], f"{name}-token")
 
     def socket(self, name):
         return websocket.connect(self.urls[0], token=f"{name}-token")
+
+    def publish(self, body, portfolio=None):
+        self.journal.append(portfolio, Keeping(), [body], virtual_clock())
 
     def arrived(self, session="m-1"):
         """The NewOrderSingles that the venue has had on that session, by ClOrdID."""
@@ -69,7 +73,17 @@ async def desk_and_rig(nursery):
     nursery.start_soon(portfolios["second"].run)
     about = About(version="0.1.0", venue="127.0.0.1:1", started=BEGIN)
     schedule = rig.shared.schedule
-    yield Desk(portfolios=portfolios, feed=rig.feed, clock=virtual_clock, about=about, schedule=schedule), rig
+    yield (
+        Desk(
+            portfolios=portfolios,
+            journal=rig.journal,
+            feed=rig.feed,
+            clock=virtual_clock,
+            about=about,
+            schedule=schedule,
+        ),
+        rig,
+    )
     nursery.cancel_scope.cancel()
 
 

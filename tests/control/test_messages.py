@@ -29,7 +29,17 @@ from primefixd.control.messages import (
     Unsubscribe,
     parse,
 )
-from primefixd.orders.model import OrderType, PegOffsetType, Replacement, Side, Submission, Terms, TimeInForce
+from primefixd.orders.model import (
+    OnDoubt,
+    OnMaintenance,
+    OrderType,
+    PegOffsetType,
+    Replacement,
+    Side,
+    Submission,
+    Terms,
+    TimeInForce,
+)
 from primefixd.prime.venue import STRATEGIES
 
 LIMIT = {
@@ -275,8 +285,8 @@ def test_ids_are_whole_numbers_or_texts(id_: object) -> None:
         ("ttl_ms", 1.5),
         ("ttl_ms", True),
         ("ttl_ms", 86_400_001),
-        ("on_maintenance", "hold"),
-        ("on_doubt", "resubmit"),
+        ("on_maintenance", "wait"),
+        ("on_doubt", "guess"),
         ("stop_price", 1),
         ("stop_price", "-1"),
         ("start_time", "2026-01-27"),
@@ -355,12 +365,19 @@ def test_a_misspelled_name_is_told_the_right_one() -> None:
     assert failed.message == "params.limt_price is not known; did you mean limit_price?"
 
 
-def test_what_comes_later_says_so() -> None:
-    failed = failure(ask("order.submit", LIMIT | {"on_maintenance": "hold", "on_doubt": "resubmit"}))
-    assert failed.details["problems"] == [
-        {"field": "params.on_maintenance", "what": "is not supported by this version yet"},
-        {"field": "params.on_doubt", "what": "is not supported by this version yet"},
-    ]
+def test_only_limit_and_stop_limit_orders_with_a_deadline_can_be_held() -> None:
+    market = {"product_id": "BTC-USD", "side": "BUY", "type": "MARKET", "base_quantity": "1"}
+    held = {"on_maintenance": "hold", "deadline": "2026-03-02T23:00:00Z"}
+    assert field(ask("order.submit", market | held)) == "params.on_maintenance"
+    assert field(ask("order.submit", LIMIT | {"on_maintenance": "hold"})) == "params.deadline"
+    call = only(ask("order.submit", LIMIT | held))
+    assert call.params.submission.on_maintenance is OnMaintenance.HOLD
+
+
+def test_rule_15_market_and_quoted_orders_are_never_sent_twice() -> None:
+    market = {"product_id": "BTC-USD", "side": "BUY", "type": "MARKET", "base_quantity": "1"}
+    assert field(ask("order.submit", market | {"on_doubt": "resubmit"})) == "params.on_doubt"
+    assert only(ask("order.submit", LIMIT | {"on_doubt": "resubmit"})).params.submission.on_doubt is OnDoubt.RESUBMIT
 
 
 def test_nan_and_repeated_names_are_answered_by_path() -> None:

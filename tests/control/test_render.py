@@ -30,7 +30,6 @@ from primefixd.orders.records import (
     FillCorrected,
     OrderFilled,
     OrderUnknown,
-    OrderUpdated,
     QuoteReceived,
     QuoteRejected,
     ReplaceRejected,
@@ -122,7 +121,7 @@ def result(value: render.Result) -> Any:
 
 
 def event(body: Body) -> Any:
-    notification = told(render.EventWriter().event(Event(9, NOON, "main", body), 4))
+    notification = told(render.event(Event(9, NOON, "main", *render.told(body)), 4))
     assert (notification["jsonrpc"], notification["method"]) == ("2.0", "event")
     return notification["params"]
 
@@ -384,18 +383,8 @@ def test_the_other_events() -> None:
     assert event(ServerStopping())["type"] == "server.stopping"
 
 
-def test_an_event_is_rendered_once_for_all_subscribers() -> None:
-    writer = render.EventWriter()
-    first = told(writer.event(Event(9, NOON, "main", OrderUpdated(ORDER)), 4))
-    second = told(writer.event(Event(9, NOON, "main", ServerStopping()), 8))
-    assert second["params"] == first["params"] | {"previous": 8}
-    for cursor in range(10, 10 + render.BODIES_KEPT_MAX):
-        writer.event(Event(cursor, NOON, None, ServerStopping()), cursor - 1)
-    assert told(writer.event(Event(9, NOON, "main", ServerStopping()), 8))["params"]["type"] == "server.stopping"
-
-
 def test_a_heartbeat_repeats_the_newest_cursor() -> None:
-    assert told(render.EventWriter().heartbeat(9, 9, NOON))["params"] == {
+    assert told(render.heartbeat(9, 9, NOON))["params"] == {
         "cursor": 9,
         "previous": 9,
         "time": "2026-01-27T12:00:00Z",

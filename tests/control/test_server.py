@@ -2,25 +2,26 @@
 
 import json
 import os
+from datetime import timedelta
 
 import pytest
 import trio
 
 from primefixd import client, websocket
 from primefixd.client import Refused
-from primefixd.clock import Moment
 from primefixd.control import messages, methods
 from primefixd.control.server import OUTGOING_MAX, admitted
 from primefixd.control.settings import ClientSettings, Right
 from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS
 from primefixd.orders.records import OrderUpdated
 from primefixd.runtime.feed import EVENTS_WAITING_MAX
+from primefixd.runtime.journal import EVENTS_READ_MAX
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.views import ServerStopping
 from primefixd.secret import Secret
 from primefixd.websocket import Closed, Head, Peer
 from tests.control.conftest import CLIENTS
-from tests.support.scripted import BEGIN
+from tests.support.scripted import virtual_clock
 
 ORDER = {
     "product_id": "BTC-USD",
@@ -214,14 +215,24 @@ def test_every_method_that_is_parsed_is_served_and_the_other_way_round():
     assert methods.METHODS.keys() == messages.METHODS.keys()
 
 
+ADMIN = {"order.resolve", "order.adopt"}
+
+
 @pytest.mark.parametrize(
     ("name", "may"),
     [("reader", {"order.get", "order.list", "events.subscribe", "events.unsubscribe", "portfolio.list",
                  "session.list", "server.info"}),
-     ("trader", set(messages.METHODS)), ("admin", set())],
+     ("trader", set(messages.METHODS) - ADMIN), ("admin", ADMIN)],
 )  # fmt: skip
 async def test_rights_by_method(plane, autojump_clock, name, may):
     params = {"order.submit": ORDER, "order.cancel": {"client_order_id": "x"}, "order.get": {"client_order_id": "x"}}
+    params["order.resolve"] = {
+        "client_order_id": "x",
+        "status": "CANCELLED",
+        "filled_quantity": "0",
+        "reason": "asked the venue",
+    }
+    params["order.adopt"] = {"order_id": "x"}
     params["order.replace"] = {"client_order_id": "x", "limit_price": "1"}
     params["quote.request"] = {"product_id": "BTC-USD", "side": "BUY", "base_quantity": "1", "limit_price": "1"}
     async with plane.connect(name) as who:
@@ -378,14 +389,42 @@ async def test_a_snapshot_and_the_events_after_it_miss_nothing(plane, autojump_c
             assert (await anext(events))["order"]["client_order_id"] in "abc"
 
 
-async def test_from_is_served_only_at_the_newest_cursor_of_this_journal(plane, autojump_clock):
+async def test_a_cursor_that_is_not_kept_or_is_of_another_journal_is_refused_with_the_oldest(plane, autojump_clock):
     async with plane.connect("trader") as trader:
         newest = plane.feed.newest
-        for params in ({"from_": newest - 1}, {"from_": newest + 1}, {"from_": newest, "journal": "another"}):
+        assert plane.journal.oldest == 1
+        await plane.journal.compact(virtual_clock().utc + timedelta(days=1), 2)
+        for params in ({"from_": 1}, {"from_": newest + 1}, {"from_": newest, "journal": "another"}):
             old = await refusal(trader.call("events.subscribe", **params))
-            assert (old.code, old.reason, old.data["oldest"]) == (-32040, "unknown_cursor", newest)
-        async with trader.subscribe(from_=newest, journal="journal") as events:
-            assert events.cursor == newest
+            assert (old.code, old.reason, old.data["oldest"]) == (-32040, "unknown_cursor", 2)
+        async with trader.subscribe(from_=2, journal="journal") as events:
+            assert (await anext(events))["previous"] == 2
+
+
+async def test_what_was_missed_comes_first_and_then_live_without_gap_or_repeat(plane, autojump_clock):
+    async with plane.connect("everything") as trader:
+        for number in range(EVENTS_READ_MAX + 20):
+            plane.publish(ServerStopping(), "second" if number % 2 else "main")
+        async with trader.subscribe(from_=0) as events:
+            for _ in range(20):
+                plane.publish(ServerStopping())
+            last = 0
+            while last < plane.feed.newest:
+                event = await anext(events)
+                assert (event["previous"], event["cursor"]) == (last, last + 1)
+                last += 1
+            plane.publish(ServerStopping())
+            assert (await anext(events))["cursor"] == last + 1
+
+
+async def test_a_replay_tells_only_what_concerns_the_client(plane, autojump_clock):
+    async with plane.connect("other") as other:
+        for number in range(50):
+            plane.publish(ServerStopping(), "second" if number % 2 else "main")
+        async with other.subscribe(from_=0) as events:
+            heard = [await anext(events) for _ in range(27)]
+    assert {event["portfolio"] for event in heard} == {"second", None} - {None} | {"second"}
+    assert [event["previous"] for event in heard[1:]] == [event["cursor"] for event in heard[:-1]]
 
 
 async def test_one_subscription_at_a_time_and_silence_after_its_end(plane, autojump_clock):
@@ -395,12 +434,12 @@ async def test_one_subscription_at_a_time_and_silence_after_its_end(plane, autoj
         assert first["result"]["journal"] == "journal"
         assert (await bare.ask(request("events.subscribe")))["error"]["code"] == -32600
         assert (await bare.ask(request("events.unsubscribe")))["result"] == {}
-        plane.feed.publish(ServerStopping(), None, Moment(0.0, BEGIN))
+        plane.publish(ServerStopping())
         await trio.sleep(20)
         assert (await bare.ask(request("server.info", 2)))["id"] == 2
         assert len(plane.feed._subscriptions) == 1  # the rig's own
         await bare.say(request("events.subscribe", 3))
-        plane.feed.publish(ServerStopping(), None, Moment(0.0, BEGIN))
+        plane.publish(ServerStopping())
         assert (await bare.hear())["id"] == 3
 
 
@@ -427,10 +466,10 @@ async def test_every_event_names_the_one_before_it_heartbeats_included(plane, au
         first = await anext(events)
         assert (first["type"], first["cursor"], first["previous"]) == ("heartbeat", begin, begin)
         assert first["time"].startswith("2026-03-02T15:00:0")
-        plane.feed.publish(ServerStopping(), "second", Moment(0.0, BEGIN))
+        plane.publish(ServerStopping(), "second")
         beats = [await anext(events) for _ in range(2)]
         assert beats[-1]["cursor"] == begin + 1
-        plane.feed.publish(ServerStopping(), None, Moment(0.0, BEGIN))
+        plane.publish(ServerStopping())
         last = await anext(events)
         assert (last["type"], last["cursor"], last["previous"]) == ("server.stopping", begin + 2, begin + 1)
 
@@ -448,9 +487,7 @@ async def test_a_subscriber_that_never_reads_is_cut_while_others_hear_everything
         assert (await Bare(deaf).ask(request("events.subscribe")))["result"]
         await good.submit(**ORDER, client_order_id="o-1")
         for number in range(EVENTS_WAITING_MAX + 5000):
-            plane.feed.publish(
-                OrderUpdated(plane.desk.portfolios["main"].find(client_order_id="o-1")), "main", Moment(0.0, BEGIN)
-            )
+            plane.publish(OrderUpdated(plane.desk.portfolios["main"].find(client_order_id="o-1")), "main")
             if number % 50 == 0:
                 await anext(events)
                 await trio.testing.wait_all_tasks_blocked()
@@ -469,7 +506,7 @@ async def test_a_subscriber_that_fell_behind_reads_what_was_kept_and_then_1013(p
         bare = Bare(slow)
         cursor = (await bare.ask(request("events.subscribe")))["result"]["cursor"]
         for _ in range(EVENTS_WAITING_MAX + 2000):
-            plane.feed.publish(ServerStopping(), None, Moment(0.0, BEGIN))
+            plane.publish(ServerStopping())
         with pytest.raises(Closed) as closed:
             while True:
                 event = json.loads(await slow.receive())["params"]

@@ -3,7 +3,6 @@
 The server here takes TLS apart by hand, so that it sees everything: the records as they come, and what they decrypt to.
 """
 
-import random
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -19,12 +18,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from primefixd.client import connect
+from primefixd.control import render
 from primefixd.dispatch.calendar import Schedule
 from primefixd.runtime.feed import Feed
+from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio, Shared
-from primefixd.runtime.ports import Ports, open_stream, system_clock, uuid7
+from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
 from tests.support.scripted import settings
+from tests.support.storage import MemoryStore, in_place
 from tests.support.world import TOKEN, World, configuration
 
 WAIT_S = 20.0
@@ -135,9 +137,10 @@ def listen(nursery: trio.Nursery) -> Listen:
 
 async def last_error(nursery: trio.Nursery, venue: VenueSettings) -> str | None:
     """What a session with real ports says after its first attempt; None once it waits for the Logon's answer."""
+    store = MemoryStore()
     shared = Shared(
-        feed=Feed("journal"),
-        ports=Ports(clock=system_clock, uniform=random.uniform, new_id=uuid7, open_stream=open_stream),
+        journal=Journal(store, store.load(), Feed(), render.told, in_place),
+        ports=system_ports(),
         venue=venue,
         schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
         quiet_ask_s=2.0,

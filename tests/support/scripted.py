@@ -11,22 +11,26 @@ import trio
 import trio.testing
 
 from primefixd.clock import Moment
+from primefixd.control import render
 from primefixd.dispatch.calendar import Schedule
 from primefixd.fix.events import Ended, LogonReceived, Received
 from primefixd.fix.message import Message
 from primefixd.fix.session import Role, Session, SessionSettings
 from primefixd.orders.model import OrderType, Side, Submission, Terms, TimeInForce
 from primefixd.runtime.feed import Event, Feed
+from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio, Shared
 from primefixd.runtime.ports import Ports
 from primefixd.runtime.settings import (
     PortfolioSettings,
     RateSettings,
+    ReconcileSettings,
     SessionRole,
     VenueSettings,
 )
 from primefixd.runtime.settings import SessionSettings as LineSettings
 from primefixd.secret import Secret
+from tests.support.storage import MemoryStore, in_place
 
 BEGIN = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ACCOUNT = "314dbd76-4459-41cd-ba9a-dccdd86b44e2"
@@ -132,29 +136,44 @@ class ScriptedVenue:
 
 
 class Rig:
-    """One portfolio on a scripted venue, with everything it publishes."""
+    """One portfolio on a scripted venue, with everything it publishes; `store` outlives it, for a next run."""
 
-    def __init__(self, nursery: trio.Nursery, settings: PortfolioSettings) -> None:
+    def __init__(self, nursery: trio.Nursery, settings: PortfolioSettings, store: MemoryStore | None = None) -> None:
         self.venue = ScriptedVenue(nursery)
+        self.store = store or MemoryStore()
         ids = count(1)
         ports = Ports(
             clock=virtual_clock,
             uniform=lambda _low, high: high,
             new_id=lambda _now: f"made-{next(ids)}",
             open_stream=self.venue.open_stream,
+            open_store=lambda _folder, _id, _now: self.store,
+            blocking=in_place,
         )
-        self.feed = Feed("journal")
+        stored = self.store.load()
+        self.feed = Feed(stored.newest)
+        self.journal = Journal(self.store, stored, self.feed, render.told, in_place)
         self.shared = Shared(
-            feed=self.feed,
+            journal=self.journal,
             ports=ports,
             venue=VenueSettings(host="127.0.0.1", port=1, tls=False),
             schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
             quiet_ask_s=2.0,
+            reconcile=ReconcileSettings(),
             accounts={},
         )
-        self.portfolio = Portfolio(settings, self.shared)
-        self.subscription = self.feed.subscribe(None)
-        nursery.start_soon(self.portfolio.run)
+        self.subscription = self.feed.subscribe(None, stored.newest)
+        self.portfolio = Portfolio(settings, self.shared, stored.orders.get(settings.name))
+        self.scope = trio.CancelScope()
+        nursery.start_soon(self._run)
+
+    async def _run(self) -> None:
+        with self.scope:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.journal.run)
+                await self.portfolio.run()
+                await self.journal.settled(self.journal.last)
+                nursery.cancel_scope.cancel()
 
     def events(self, kind: type) -> list[Event]:
         """Everything of that kind that was published since the last call."""

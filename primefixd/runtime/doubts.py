@@ -1,0 +1,139 @@
+"""What is done about orders of one portfolio that are in doubt or lack fills: ask, read REST, send again if allowed.
+
+Absence is never proof (order-rules.md 13): what REST does not list, twice and CONFIRM_S apart, is shown as not found
+and left to a person. A new order is sent again only if its client asked for that, by order-rules.md 15.
+"""
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+import trio
+from attrs import frozen
+
+from primefixd.clock import Clock, Moment
+from primefixd.dispatch.outbox import Waiting
+from primefixd.orders.ledger import Ledger
+from primefixd.orders.model import Order, RequestKind
+from primefixd.orders.reports import Report
+from primefixd.runtime.asking import Asking
+from primefixd.runtime.hearing import Hearing
+from primefixd.runtime.marks import Marks
+from primefixd.runtime.queueing import Queueing
+from primefixd.runtime.record import Record
+from primefixd.runtime.rest import RestDesk, RestFailed
+from primefixd.runtime.sessions import Sessions
+
+CONFIRM_S = 60.0  # between two readings of REST, the second of which confirms that an order is not there
+AGAIN_S = 60.0  # between readings of REST while something is in doubt or lacks fills
+LOGGED_ON_S = 10.0  # a session is up for so long without a word before an order is sent again (order-rules.md 15)
+REST_BEFORE_S = 300.0  # orders are looked for from so long before they were made: the clocks may differ
+SOURCE = "rest"
+
+_log = structlog.get_logger()
+
+
+@frozen
+class Doubts:
+    """What is done without REST, decided at once. `grace_s` is order-rules.md 5's."""
+
+    ledger: Ledger
+    sessions: Sessions
+    queueing: Queueing
+    asking: Asking
+    marks: Marks
+    record: Record
+    grace_s: float
+
+    def follow_up(self, now: Moment) -> None:
+        """Ask about the gaps that are due, and send again what may be."""
+        for order in self.ledger.gaps_due(now, self.grace_s):
+            self.asking.about(order)
+        for order in self.ledger.in_doubt():
+            self._again(order, now)
+
+    def due(self, now: Moment) -> float:
+        """Monotonic seconds at which `follow_up` may have something to do."""
+        again = now.mono + LOGGED_ON_S if self._may_be_sent_again(now) else math.inf
+        return min(self.ledger.next_gap(self.grace_s), again)
+
+    def _may_be_sent_again(self, now: Moment) -> bool:
+        return any(self.ledger.resubmittable(order.key, now) for order in self.ledger.in_doubt())
+
+    def _again(self, order: Order, now: Moment) -> None:
+        if self.sessions.up_for_s(now) < LOGGED_ON_S or not self.ledger.resubmittable(order.key, now):
+            return
+        session = self.queueing.route(order.terms.product_id, order.session if order.pinned else None)
+        if session is None:
+            return
+        self.ledger.resubmitted(order.key, now)
+        self.marks.wait_for(RequestKind.NEW_ORDER, order.key, self.record((), now))
+        deadline = None if order.deadline is None else now.mono + (order.deadline - now.utc).total_seconds()
+        item = Waiting(
+            kind=RequestKind.NEW_ORDER,
+            client=order.client,
+            key=order.key,
+            deadline=deadline,
+            request_id=order.client_order_id,
+        )
+        self.sessions.put(session, item)
+        _log.warning("resubmitting", portfolio=order.portfolio, client_order_id=order.client_order_id)
+
+
+class RestReading:
+    """Reads REST for as long as something is in doubt or lacks fills, and hands what it says to the ledger."""
+
+    def __init__(self, ledger: Ledger, hearing: Hearing, record: Record, rest: RestDesk, clock: Clock) -> None:
+        self._ledger, self._hearing, self._record, self._rest, self._clock = ledger, hearing, record, rest, clock
+        self._wanted = trio.Event()
+        self._missed_at: dict[str, float] = {}  # mono at which an order was first not found
+
+    def want(self) -> None:
+        """Something came in doubt, or a gap was told: read now."""
+        self._wanted.set()
+
+    async def run(self, done: Callable[[], None]) -> None:
+        """Reading after reading, `done` after each that got through, until cancelled."""
+        while True:
+            self._wanted = trio.Event()
+            if self._ledger.in_doubt() or self._ledger.gapped():
+                try:
+                    await self._read_once()
+                    done()
+                except RestFailed as error:
+                    _log.warning("rest_failed", portfolio=self._record.portfolio, error=str(error))
+            with trio.move_on_after(AGAIN_S):
+                await self._wanted.wait()
+
+    async def _read_once(self) -> None:
+        if self._ledger.in_doubt():
+            await self._look_for_orders()
+        for order in self._ledger.gapped():
+            if order.order_id is not None:
+                fills = await self._rest.fills(order.order_id)
+                now = self._clock()
+                self._record(self._ledger.rest_fills(order.key, fills, now), now)
+
+    async def _look_for_orders(self) -> None:
+        """Open ones, then all, then open ones again: an order may move from one list to the other meanwhile."""
+        doubtful = self._ledger.in_doubt()
+        since = min(order.created_at for order in doubtful) - timedelta(seconds=REST_BEFORE_S)
+        told = [*await self._rest.open_orders(), *await self._rest.orders(since), *await self._rest.open_orders()]
+        found = {report.client_order_id: report for report in told}
+        now = self._clock()
+        for order in doubtful:
+            report = next((found[i] for i in (order.client_order_id, *order.chain) if i in found), None)
+            if report is None:
+                self._missing(order, now)
+            else:
+                self._found(order, report, now)
+
+    def _found(self, order: Order, report: Report, now: Moment) -> None:
+        self._missed_at.pop(order.key, None)
+        self._record(self._hearing.reported(report, SOURCE, now), now)
+
+    def _missing(self, order: Order, now: Moment) -> None:
+        first = self._missed_at.setdefault(order.key, now.mono)
+        if now.mono - first >= CONFIRM_S and (held := self._ledger.get(order.key)) is not None and held.in_doubt:
+            self._record(self._ledger.not_found(order.key, now), now)

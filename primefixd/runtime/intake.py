@@ -1,0 +1,215 @@
+"""What clients ask of one portfolio: orders, cancels, replaces, quotes. Answered when it is on disk (house rule 9).
+
+Everything is decided before the first await; what changes goes to the journal in the same turn.
+"""
+
+from collections.abc import Callable, Iterable
+
+import trio
+from attrs import evolve, frozen
+
+from primefixd.clock import Clock, Moment
+from primefixd.orders.ledger import Ledger
+from primefixd.orders.model import Order, QuoteRequest, Replacement, ReplaceState, Resolution, Side, Status, Submission
+from primefixd.runtime import refusals
+from primefixd.runtime.answers import Cancelling, Noted, QuoteAsked, Reason, Refused, Submitted
+from primefixd.runtime.cancels import Cancels
+from primefixd.runtime.feed import Body
+from primefixd.runtime.gate import Gate
+from primefixd.runtime.hearing import Hearing
+from primefixd.runtime.journal import Journal
+from primefixd.runtime.queueing import Queueing, deadline
+from primefixd.runtime.quotes import Quotes
+from primefixd.runtime.replaces import Replaces
+from primefixd.runtime.sessions import Sessions
+
+CANCEL_DURABLE_MOST_S = 1.0  # how long the answer to a cancel waits for the disk; the cancel itself waits for nothing
+NO_ID_WARNING = "without a client_order_id a lost reply cannot be retried"
+
+
+@frozen(kw_only=True)
+class Intake:
+    """`record` hands changes to the journal and returns its ticket."""
+
+    portfolio: str
+    ledger: Ledger
+    journal: Journal
+    gate: Gate
+    sessions: Sessions
+    queueing: Queueing
+    cancels: Cancels
+    replaces: Replaces
+    quotes: Quotes
+    hearing: Hearing
+    record: Callable[[Iterable[Body], Moment], int]
+    clock: Clock
+    new_id: Callable[[Moment], str]
+
+    async def submit(self, submission: Submission, client: str) -> Submitted | Refused:
+        """Accept an order, or say why not. Accepted means on disk, queued to leave, and told as an event."""
+        now = self.clock()
+        key = submission.client_order_id or self.new_id(now)
+        if self.ledger.used(key):
+            told = refusals.repeated(key, self.ledger.get(key), submission)
+            await self.journal.settled(self.journal.last)
+            return told
+        refused = self._refusal(submission, now)
+        if refused is not None:
+            return refused
+        session = self.queueing.route(submission.terms.product_id, submission.session)
+        if session is None and not self.gate.open:
+            session = self.queueing.route_held(submission.session)
+        if session is None:
+            return refusals.no_session(self.portfolio, submission.session, self.sessions)
+        order = self._order(key, session, submission, client, now)
+        if not self.queueing.put(order, now):
+            return refusals.busy(session)
+        ticket = self.record([self.ledger.open(order)], now)
+        if not await self.journal.settled(ticket) and self._undone(key):
+            return refusals.not_durable()
+        warnings = () if submission.client_order_id else (NO_ID_WARNING,)
+        return Submitted(order=order, cursor=order.accepted_cursor, warnings=warnings)
+
+    async def cancel(
+        self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
+    ) -> Cancelling | Refused:
+        """Cancel an order. Never refused for rate, queue, disk or a lost link: it is kept, and goes first."""
+        now = self.clock()
+        try:
+            order = self._find(client_order_id, order_id) or self._adopted(order_id or "", now)
+        except ValueError as error:
+            return Refused(reason=Reason.INVALID, field="order_id", message=str(error))
+        if order is None:
+            return refusals.unknown_order(self.portfolio, client_order_id or order_id)
+        if order.final:
+            return refusals.final(order)
+        ticket = self._cancel(order, client, now)
+        with trio.move_on_after(CANCEL_DURABLE_MOST_S):
+            await self.journal.settled(ticket)
+        return Cancelling(order=self.ledger.get(order.key) or order, cursor=self.journal.newest)
+
+    async def resolve(self, client_order_id: str, opinion: Resolution) -> Noted | Refused:
+        """A person's word on an order in doubt, until the venue has one (order-rules.md 16)."""
+        now, order = self.clock(), self.ledger.get(client_order_id)
+        if order is None:
+            return refusals.unknown_order(self.portfolio, client_order_id)
+        if not order.in_doubt:
+            return refusals.not_in_doubt(order)
+        ticket = self.record(self.ledger.resolve(order.key, opinion, now), now)
+        await self.journal.settled(ticket)
+        return Noted(order=self.ledger.get(order.key) or order, cursor=self.journal.newest)
+
+    async def adopt(self, order_id: str) -> Noted | Refused:
+        """Take in an order that another program placed; what it has done so far is asked for (order-rules.md 28)."""
+        now = self.clock()
+        known = self.ledger.by_order_id(order_id)
+        if known is None:
+            try:
+                known = self._adopted(order_id, now)
+            except ValueError as error:
+                return Refused(reason=Reason.INVALID, field="order_id", message=str(error))
+        if known is None:
+            return refusals.unknown_order(self.portfolio, order_id)
+        await self.journal.settled(self.journal.last)
+        return Noted(order=known, cursor=self.journal.newest)
+
+    def _adopted(self, order_id: str, now: Moment) -> Order | None:
+        """Raises ValueError for an order of which too little is known."""
+        if self.ledger.foreign_report(order_id) is None:
+            return None
+        change = self.ledger.adopt(order_id, self.journal.next, now)
+        self.record([change], now)
+        self.hearing.asking.about(change.order)
+        return change.order
+
+    def _cancel(self, order: Order, client: str, now: Moment) -> int:
+        if order.status is Status.QUEUED:
+            self.queueing.withdraw(order)
+            return self.record([self.ledger.end(order.client_order_id, Status.CANCELLED, now)], now)
+        self.record(self.replaces.drop_queued(order, "the order is being cancelled", now), now)
+        return self.record(self.cancels.want(order, client, now), now)
+
+    async def replace(self, wanted: Replacement, client: str) -> Submitted | Refused:
+        """Give an order new terms under a new id. Answered when the wish is on disk; events tell what becomes of it."""
+        refused = self.gate.refusal()
+        if refused is not None:
+            return refused
+        now = self.clock()
+        told = self.replaces.ask(wanted, wanted.new_client_order_id or self.new_id(now), client, now)
+        if isinstance(told, Refused):
+            return told
+        cursor = self.journal.newest if told.duplicate else self.journal.next
+        ticket = self.record(told.changes, now)
+        if not await self.journal.settled(ticket) and self._not_replaced(told.order):
+            return refusals.not_durable()
+        warnings = () if wanted.new_client_order_id else (NO_ID_WARNING,)
+        return Submitted(order=told.order, cursor=cursor, duplicate=told.duplicate, warnings=warnings)
+
+    async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
+        """Ask the venue for a quote; it comes as an event. An empty quote_request_id is made here."""
+        refused = self.gate.refusal()
+        if refused is not None:
+            return refused
+        now = self.clock()
+        request = evolve(request, quote_request_id=request.quote_request_id or self.new_id(now))
+        refused = self.quotes.ask(request, client, now)
+        if refused is not None:
+            return refused
+        return QuoteAsked(quote_request_id=request.quote_request_id, cursor=self.journal.newest)
+
+    async def cancel_all(self, *, product_id: str | None, side: Side | None, client: str) -> int:
+        """Cancel every order that is not final, of one product or side if told; returns how many."""
+        now = self.clock()
+        chosen = [
+            order
+            for order in self.ledger.live()
+            if product_id in (None, order.terms.product_id) and side in (None, order.terms.side)
+        ]
+        for order in chosen:
+            self._cancel(order, client, now)
+        with trio.move_on_after(CANCEL_DURABLE_MOST_S):
+            await self.journal.settled(self.journal.last)
+        return len(chosen)
+
+    def _find(self, client_order_id: str | None, order_id: str | None) -> Order | None:
+        if client_order_id is not None:
+            return self.ledger.get(client_order_id)
+        return self.ledger.by_order_id(order_id or "")
+
+    def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
+        unfit = refusals.unfit(submission, deadline(submission, now), self.sessions.trading, now)
+        return unfit or self.gate.refusal(submission.on_maintenance) or self.quotes.refusal(submission.terms, now)
+
+    def _order(self, key: str, session: str, submission: Submission, client: str, now: Moment) -> Order:
+        return Order(
+            client_order_id=key,
+            portfolio=self.portfolio,
+            session=session,
+            terms=submission.terms,
+            client=client,
+            pinned=submission.session is not None,
+            deadline=deadline(submission, now),
+            on_doubt=submission.on_doubt,
+            on_maintenance=submission.on_maintenance,
+            accepted_cursor=self.journal.next,
+            created_at=now.utc,
+            updated_at=now.utc,
+        )
+
+    def _undone(self, key: str) -> bool:
+        """An order could not be made durable: it never leaves, and its id is free again; False if it is on disk now."""
+        now, order = self.clock(), self.ledger.get(key)
+        if order is None or order.status is not Status.QUEUED:
+            return order is None or order.final
+        self.queueing.withdraw(order)
+        self.record(self.hearing.end(order, "not_durable", now), now)
+        self.ledger.discard(key)
+        return True
+
+    def _not_replaced(self, order: Order) -> bool:
+        """A replace could not be made durable: it never leaves; False if it has left meanwhile."""
+        now, held = self.clock(), self.ledger.get(order.key)
+        if held is None or held.replace is None or held.replace.state is not ReplaceState.QUEUED:
+            return held is None or held.replace is None
+        self.record(self.replaces.drop_queued(held, "it could not be written to disk", now), now)
+        return True

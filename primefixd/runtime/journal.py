@@ -1,0 +1,161 @@
+"""Durable before visible: whatever changes waits here until it is on disk, and is told to clients only then.
+
+Appending never waits: a turn of a portfolio hands over its rows and its events, which get their cursors at once. One
+task commits everything that waits as one transaction (group commit), then tells the events. A disk that cannot be
+written is no end: the rows wait in memory and are tried again every RETRY_S seconds; any other failure is a bug and
+ends the process, since the journal makes a restart safe (architecture.md 18 and 19).
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from functools import partial
+
+import structlog
+import trio
+
+from primefixd.clock import Moment
+from primefixd.orders.keeping import Keeping
+from primefixd.runtime.feed import Body, Event, Feed
+from primefixd.runtime.ports import RunBlocking, Storage
+from primefixd.runtime.store import Batch, Note, Stored, StoredEvent, Unwritable
+
+RETRY_S = 1.0  # between attempts while the disk cannot be written
+DURABLE_MOST_S = 10.0  # how long a request waits for the disk; then it is answered as if the disk could not be written
+GROUP_MAX_BATCHES = 1_000  # in one transaction
+WAITING_MAX_BATCHES = 10_000  # while the disk cannot be written; then the sessions log out and the venue keeps the rest
+EVENTS_READ_MAX = 500  # in one reading
+
+Words = Callable[[Body], tuple[str, bytes]]
+"""An event's type and its own members as a JSON object: how clients will read it is how it is kept."""
+
+_log = structlog.get_logger()
+
+
+class Journal:
+    """The one way to the disk and to the clients. `ticket`s count batches: one is settled when it is on disk."""
+
+    def __init__(self, store: Storage, stored: Stored, feed: Feed, words: Words, blocking: RunBlocking) -> None:
+        self.id = stored.journal
+        self.writable = True
+        self._store, self._feed, self._words, self._blocking = store, feed, words, blocking
+        self._assigned = stored.newest
+        self._waiting: deque[tuple[Batch, tuple[Event, ...]]] = deque()
+        self._appended = self._settled = 0
+        self._writing = trio.Lock()  # one connection writes, and one at a time
+        self._work = trio.Event()
+        self._moved = trio.Event()
+
+    @property
+    def next(self) -> int:
+        """The cursor that the next event will have."""
+        return self._assigned + 1
+
+    @property
+    def newest(self) -> int:
+        """The cursor of the newest event, told or about to be."""
+        return self._assigned
+
+    @property
+    def oldest(self) -> int:
+        """The cursor of the oldest event that can still be read."""
+        return self._store.oldest
+
+    @property
+    def full(self) -> bool:
+        """Whether so much waits for the disk that nothing more should be heard from the venue."""
+        return len(self._waiting) >= WAITING_MAX_BATCHES
+
+    @property
+    def last(self) -> int:
+        """The ticket of what was appended last."""
+        return self._appended
+
+    def append(
+        self, portfolio: str | None, keeping: Keeping, bodies: Iterable[Body], now: Moment, notes: tuple[Note, ...] = ()
+    ) -> int:
+        """Hand over what one turn changed; its ticket. Of nothing, the ticket of what was handed over last."""
+        events = tuple(self._number(body, portfolio, now) for body in bodies)
+        if not (events or notes or keeping.orders or keeping.executions or keeping.forgotten):
+            return self._appended
+        rows = tuple(StoredEvent(e.cursor, e.time, e.portfolio, e.type, e.text) for e in events)
+        self._waiting.append((Batch(portfolio, keeping, rows, notes), events))
+        self._appended += 1
+        self._work.set()
+        return self._appended
+
+    def is_settled(self, ticket: int) -> bool:
+        """Whether it is on disk, and its events are told."""
+        return ticket <= self._settled
+
+    async def settled(self, ticket: int) -> bool:
+        """Wait until it is on disk: True, or False once the disk cannot be written or took DURABLE_MOST_S seconds."""
+        with trio.move_on_after(DURABLE_MOST_S):
+            while ticket > self._settled and self.writable:
+                await self._moved.wait()
+        return ticket <= self._settled
+
+    async def moved(self) -> None:
+        """Wait for the next commit, or for the next failure of one."""
+        await self._moved.wait()
+
+    async def read(self, after: int) -> list[Event]:
+        """Up to EVENTS_READ_MAX events after that cursor, oldest first; only what is on disk."""
+        rows = await self._blocking(partial(self._store.events, after, EVENTS_READ_MAX))
+        return [Event(row.cursor, row.time, row.portfolio, row.type, row.text) for row in rows]
+
+    async def compact(self, before: datetime, most: int) -> int:
+        """Give up to `most` events older than `before` back to the disk; how many."""
+        try:
+            async with self._writing:
+                return await self._blocking(partial(self._store.compact, before, most))
+        except Unwritable as error:
+            _log.warning("journal_compaction_failed", error=str(error))
+            return 0
+
+    async def run(self) -> None:
+        """Commit group after group, until cancelled."""
+        while True:
+            if not self._waiting:
+                self._work = trio.Event()
+                await self._work.wait()
+            await trio.lowlevel.checkpoint()  # what follows at once from what was appended joins the same commit
+            if not await self._commit():
+                await trio.sleep(RETRY_S)
+
+    def close(self) -> None:
+        self._store.close()
+
+    async def _commit(self) -> bool:
+        group = [self._waiting[i] for i in range(min(len(self._waiting), GROUP_MAX_BATCHES))]
+        try:
+            async with self._writing:
+                await self._blocking(partial(self._store.commit, [batch for batch, _ in group]))
+        except Unwritable as error:
+            self._failed(error)
+            return False
+        if not self.writable:
+            _log.info("journal_writable")
+        self.writable = True
+        for _, events in group:
+            self._waiting.popleft()
+            for event in events:
+                self._feed.tell(event)
+        self._settled += len(group)
+        self._wake()
+        return True
+
+    def _failed(self, error: Unwritable) -> None:
+        if self.writable:
+            _log.critical("journal_not_writable", error=str(error), waiting_batches=len(self._waiting))
+        self.writable = False
+        self._wake()
+
+    def _wake(self) -> None:
+        self._moved.set()
+        self._moved = trio.Event()
+
+    def _number(self, body: Body, portfolio: str | None, now: Moment) -> Event:
+        self._assigned += 1
+        kind, text = self._words(body)
+        return Event(self._assigned, now.utc, portfolio, kind, text, body)
