@@ -24,7 +24,7 @@ RECONCILED, REST, RESOLVED = "reconciled", "rest", "resolved"  # sources of fill
 _SOURCES = frozenset({RECONCILED, REST})
 
 _NOTHING = Decimal(0)
-_PRICES = Context(prec=28)  # of a quotient, which may have no end
+_PRICES = Context(prec=18)  # of a quotient, which may have no end; more than any average that the venue tells
 Told = OrderFilled | FillBusted | FillCorrected
 
 
@@ -33,19 +33,20 @@ Told = OrderFilled | FillBusted | FillCorrected
 
 def answered(entry: Entry, report: Report, now: Moment, grace_s: float) -> tuple[tuple[Told, ...], tuple[str, ...]]:
     """Hold an answer, whose total is counted already, against what was heard: what is told, and what is odd."""
-    told, time = report.cumulative_quantity, report.transact_time
+    told, time = report.cumulative_quantity, report.transact_time or entry.latest or now.utc
     if told is None or _too_old(entry, report):
         return (), ()
     lowered: tuple[Told, ...] = ()
     if told == entry.counted:
         entry.shrunk = entry.shrunk_at = None
     elif _shrinks(entry, told, now, grace_s):
-        lowered = _lower(entry, told, time or now.utc)
+        lowered = _lower(entry, told, time)
     missing = entry.counted - entry.executions.quantity
     if told != entry.counted:
         return lowered, ()
     if missing == 0:
-        _reach(entry, time)
+        if report.transact_time is not None:
+            _reach(entry, time)
         return lowered, ()
     if not lowered and not (missing <= entry.missing and _waited(entry.gap_since, now, grace_s)):
         return (), ()
@@ -53,8 +54,8 @@ def answered(entry: Entry, report: Report, now: Moment, grace_s: float) -> tuple
     if price is None:
         why = f"the venue counts {missing:f} more than was heard, and names no price for it"
         return (), entry.once(why) if entry.gap_asks >= GAP_ASKS_MAX else ()
-    _reach(entry, time or now.utc)
-    new = _stand_in(entry, RECONCILED, missing, price, time or now.utc)
+    _reach(entry, time)
+    new = _stand_in(entry, RECONCILED, missing, price, time)
     return (*lowered, OrderFilled(entry.order, new)), ()
 
 
@@ -108,7 +109,7 @@ def _average(busted: Sequence[Told]) -> Decimal | None:
 
 
 def quotient(value: Decimal, quantity: Decimal) -> Decimal | None:
-    """A mean price, to 28 digits; None if it is none."""
+    """A mean price, to 18 digits; None if it is none."""
     price = _PRICES.divide(value, quantity)
     return None if price <= 0 else Decimal(f"{price.normalize(_PRICES):f}")
 
@@ -153,10 +154,9 @@ def _drop(entry: Entry, fill: Fill) -> Fill:
     return entry.executions.bust(fill.exec_id)
 
 
-def _reach(entry: Entry, time: datetime | None) -> None:
+def _reach(entry: Entry, time: datetime) -> None:
     """Every execution up to the venue's total, and to that time, is heard or stood in for from now on."""
-    if time is not None:
-        entry.boundary, entry.boundary_at = entry.counted, max(time, entry.boundary_at or time)
+    entry.boundary, entry.boundary_at = entry.counted, max(time, entry.boundary_at or time)
 
 
 # The real fill that comes after all
@@ -183,7 +183,8 @@ def place(entry: Entry, report: Report) -> Place:
 
 def overtaken(entry: Entry, report: Report) -> bool:
     """Whether the total in `report` is from before something was taken back, and an answer has told a newer one."""
-    return entry.taken_back and _within(entry, report)
+    time, boundary = report.transact_time, entry.boundary_at
+    return entry.taken_back and time is not None and boundary is not None and time < boundary
 
 
 def _within(entry: Entry, report: Report) -> bool:

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Decimal, localcontext
 
 import pytest
 
+from primefixd.orders.exact import EXACT
 from primefixd.orders.gaps import GAP_ASKS_MAX
 from primefixd.orders.keeping import Keeping, Kept
 from primefixd.orders.ledger import Judgement, Ledger
@@ -43,6 +44,10 @@ class Sums:
                         gone = next(i for i, each in self.fills.items() if each.exec_id == replaced)
                         del self.fills[gone]
                     self.fills[one.fill_id] = one
+        with localcontext(EXACT):
+            self._adds_up(order)
+
+    def _adds_up(self, order: Order) -> None:
         assert sum((one.last_quantity for one in self.fills.values()), Decimal(0)) == order.filled_quantity
         assert (
             sum((one.last_quantity * one.last_price for one in self.fills.values()), Decimal(0)) == order.filled_value
@@ -114,7 +119,7 @@ def reconciled(told: Order | None = None) -> Gapped:
     """As `gapped`, with 0.5 at 106 standing in for what was not heard of 0.7."""
     story = gapped(told)
     story.waits()
-    judged = story.answers("0.7", "104.2857142857142857142857143", 4)
+    judged = story.answers("0.7", "104.285714285714285714285714286", 4)
     assert "OrderFilled" in names(judged)
     return story
 
