@@ -11,11 +11,11 @@ from attrs import evolve
 
 from primefixd.clock import Moment
 from primefixd.orders.entry import Entry
-from primefixd.orders.judging import judge
+from primefixd.orders.judging import is_snapshot, judge
 from primefixd.orders.model import FINAL, Fill, OnDoubt, Order, OrderType, Resolution, Side, Status, Terms, TimeInForce
 from primefixd.orders.reconcile import RESOLVED, name, quotient
 from primefixd.orders.records import Change, Contradicted, FillBusted, OrderFilled, OrderUpdated
-from primefixd.orders.reports import RejectReason, Report, ReportKind, VenueStatus
+from primefixd.orders.reports import RejectReason, Report, VenueStatus
 
 RESUBMIT_MAX_S = 23 * 3600  # from the first sending; the venue knows duplicates for 24 h (prime-fix.md section 1)
 
@@ -126,7 +126,7 @@ def _overrides(entry: Entry, report: Report) -> bool:
         return False
     if report.reject_reason is RejectReason.UNKNOWN_ORDER:
         return False
-    return not (report.kind is ReportKind.STATUS and report.status is VenueStatus.REJECTED)
+    return not (is_snapshot(report, asking=entry.asking > 0) and report.status is VenueStatus.REJECTED)
 
 
 def judged(entry: Entry, report: Report, source: str, now: Moment, grace_s: float) -> tuple[list[Change], bool]:

@@ -179,10 +179,11 @@ def _proves_nothing(entry: Entry, report: Report, snapshot: bool) -> bool:
     """
     if report.kind is ReportKind.TRADE and not snapshot:
         return False
-    doubtful = snapshot or entry.order.in_doubt or entry.order.acknowledged_at is not None
+    order = entry.order
+    doubtful = snapshot or order.in_doubt or order.resolution is not None or order.acknowledged_at is not None
     if report.reject_reason is RejectReason.DUPLICATE_ORDER:
         return doubtful
-    if report.reject_reason is RejectReason.RATE_LIMITED and entry.sent_twice and entry.order.in_doubt:
+    if report.reject_reason is RejectReason.RATE_LIMITED and entry.sent_twice and order.in_doubt:
         return True  # of the second sending; nothing is known of the first
     if report.reject_reason is RejectReason.UNKNOWN_ORDER:
         return doubtful or entry.asking > 0

@@ -1,4 +1,4 @@
-"""Rule 5 against a simulated venue: fills, busts and corrections, each told late, twice or never, and answers between."""
+"""Rule 5 against a simulated venue: fills, busts, corrections, each told late, twice or never; answers between."""
 
 from decimal import Decimal
 from typing import Any
@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from primefixd.orders.reports import Report
+from tests.orders.gapped import GRACE, Gapped
 from tests.orders.telling import answer, bust, correction, fill, order
-from tests.orders.test_reconcile import GRACE, Gapped
 
 NOTHING = Decimal(0)
 ROUNDS_MAX = 12  # of asking, at the end
