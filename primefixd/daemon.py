@@ -20,13 +20,14 @@ from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.notify import UNATTENDED, Notifier
-from primefixd.runtime.portfolio import Portfolio, Shared
+from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import Ports, Storage, tls_for
 from primefixd.runtime.rest import Rest, RestDesk
 from primefixd.runtime.retention import keep_within
 from primefixd.runtime.service import attend
 from primefixd.runtime.sessions import credentials
 from primefixd.runtime.settings import PortfolioSettings
+from primefixd.runtime.shared import Shared
 from primefixd.runtime.store import Stored
 from primefixd.runtime.views import ServerStopping
 
@@ -65,7 +66,11 @@ def build(settings: Settings, ports: Ports, store: Storage, stored: Stored, rest
     )
     portfolios = {
         each.name: Portfolio(
-            each, shared, stored.orders.get(each.name), RestDesk(_rest_key(each), rest) if rest else None
+            each,
+            shared,
+            stored.orders.get(each.name),
+            stored.notes.get(each.name),
+            RestDesk(_rest_key(each), rest) if rest else None,
         )
         for each in settings.portfolios
     }

@@ -49,15 +49,26 @@ class TradingDay:
     schedule: Schedule
     last_order_lead_s: float
 
-    async def run(self) -> None:
-        """Day after day, until cancelled. Never closes before the window by itself: last reports come just then."""
+    def begin(self) -> MaintenanceWindow | None:
+        """To be called before any session starts: inside a window it closes at once, and returns that window."""
         window = window_after(self.schedule, self.floor.venue_time())
+        if self._left(window.start) > 0:
+            return None
+        self.floor.last_orders(window)
+        self.floor.close(window)
+        return window
+
+    async def run(self, closed_for: MaintenanceWindow | None) -> None:
+        """Day after day, until cancelled. Never closes before the window by itself: last reports come just then."""
+        window = closed_for or window_after(self.schedule, self.floor.venue_time())
         while True:
-            await self._announce(window)
-            await self._until(window.start - timedelta(seconds=self.last_order_lead_s))
-            self.floor.last_orders(window)
-            await self._until(window.start)
-            self.floor.close(window)
+            if closed_for is None:
+                await self._announce(window)
+                await self._until(window.start - timedelta(seconds=self.last_order_lead_s))
+                self.floor.last_orders(window)
+                await self._until(window.start)
+                self.floor.close(window)
+            closed_for = None
             await self._until_over(window)
             await self.floor.reopen()
             following = window_after(self.schedule, max(self.floor.venue_time(), window.end))

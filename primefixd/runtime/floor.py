@@ -73,6 +73,12 @@ class TradingFloor:
         await trio.sleep(self.uniform(0.0, LOGON_JITTER_S))
         await self.sessions.release_in_turn(LOGON_APART_S)
 
+    async def restart(self) -> None:
+        """By hand what the day does: every session logs out and on again, then the orders are asked about."""
+        self.hearing.reconciling.begin(self.ledger.live(), self.rest, always=True)
+        self.record([PortfolioChanged(self.view())], self.clock())
+        self.sessions.restart()
+
     async def reconciled(self) -> None:
         await self.hearing.reconciling.over()
 

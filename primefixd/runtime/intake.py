@@ -4,11 +4,13 @@ Everything is decided before the first await; what changes goes to the journal i
 """
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 import trio
 from attrs import evolve, frozen
 
 from primefixd.clock import Clock, Moment
+from primefixd.dispatch.calendar import Schedule, window_after
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, QuoteRequest, Replacement, ReplaceState, Resolution, Side, Status, Submission
 from primefixd.runtime import refusals
@@ -24,6 +26,8 @@ from primefixd.runtime.replaces import Replaces
 from primefixd.runtime.sessions import Sessions
 
 CANCEL_DURABLE_MOST_S = 1.0  # how long the answer to a cancel waits for the disk; the cancel itself waits for nothing
+EXPIRY_LEAD = timedelta(minutes=5)  # so long before the window, and in it, an expiry is warned of
+EXPIRY_WARNING = "expires in the venue's daily maintenance or just before it; the venue advises 16:55 New York time"
 NO_ID_WARNING = "without a client_order_id a lost reply cannot be retried"
 
 
@@ -44,6 +48,7 @@ class Intake:
     record: Callable[[Iterable[Body], Moment], int]
     clock: Clock
     new_id: Callable[[Moment], str]
+    schedule: Schedule
 
     async def submit(self, submission: Submission, client: str) -> Submitted | Refused:
         """Accept an order, or say why not. Accepted means on disk, queued to leave, and told as an event."""
@@ -67,8 +72,7 @@ class Intake:
         ticket = self.record([self.ledger.open(order)], now)
         if not await self.journal.settled(ticket) and self._undone(key):
             return refusals.not_durable()
-        warnings = () if submission.client_order_id else (NO_ID_WARNING,)
-        return Submitted(order=order, cursor=order.accepted_cursor, warnings=warnings)
+        return Submitted(order=order, cursor=order.accepted_cursor, warnings=self._warnings(submission))
 
     async def cancel(
         self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
@@ -83,7 +87,7 @@ class Intake:
             return refusals.unknown_order(self.portfolio, client_order_id or order_id)
         if order.final:
             return refusals.final(order)
-        ticket = self._cancel(order, client, now)
+        ticket = self.begin_cancel(order, client, now)
         with trio.move_on_after(CANCEL_DURABLE_MOST_S):
             await self.journal.settled(ticket)
         return Cancelling(order=self.ledger.get(order.key) or order, cursor=self.journal.newest)
@@ -122,7 +126,8 @@ class Intake:
         self.hearing.asking.about(change.order)
         return change.order
 
-    def _cancel(self, order: Order, client: str, now: Moment) -> int:
+    def begin_cancel(self, order: Order, client: str, now: Moment) -> int:
+        """Cancel an order that is not final; the ticket of that."""
         if order.status is Status.QUEUED:
             self.queueing.withdraw(order)
             return self.record([self.ledger.end(order.client_order_id, Status.CANCELLED, now)], now)
@@ -166,7 +171,7 @@ class Intake:
             if product_id in (None, order.terms.product_id) and side in (None, order.terms.side)
         ]
         for order in chosen:
-            self._cancel(order, client, now)
+            self.begin_cancel(order, client, now)
         with trio.move_on_after(CANCEL_DURABLE_MOST_S):
             await self.journal.settled(self.journal.last)
         return len(chosen)
@@ -179,6 +184,13 @@ class Intake:
     def _refusal(self, submission: Submission, now: Moment) -> Refused | None:
         unfit = refusals.unfit(submission, deadline(submission, now), self.sessions.trading, now)
         return unfit or self.gate.refusal(submission.on_maintenance) or self.quotes.refusal(submission.terms, now)
+
+    def _warnings(self, submission: Submission) -> tuple[str, ...]:
+        """What is allowed and likely not meant (prime-fix.md section 1, maintenance)."""
+        expiry = submission.terms.expiry_time
+        early = None if expiry is None else window_after(self.schedule, expiry).start - EXPIRY_LEAD
+        late = expiry is not None and early is not None and early <= expiry
+        return (() if submission.client_order_id else (NO_ID_WARNING,)) + ((EXPIRY_WARNING,) if late else ())
 
     def _order(self, key: str, session: str, submission: Submission, client: str, now: Moment) -> Order:
         return Order(

@@ -42,6 +42,10 @@ def reconciling() -> Refused:
     return Refused(reason=Reason.CLOSED, message=message, retry_after_ms=1000)
 
 
+def halted() -> Refused:
+    return Refused(reason=Reason.CLOSED, message="The portfolio is halted; submit again when it has been resumed.")
+
+
 def window(end: datetime) -> Refused:
     message = (
         "The venue's daily maintenance closes the portfolio; submit again when it is over, or with on_maintenance."

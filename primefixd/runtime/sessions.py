@@ -54,6 +54,14 @@ class Sessions:
         for supervisor in self._supervisors.values():
             supervisor.hold(why, window=window)
 
+    def restart(self, session: str | None = None) -> None:
+        """Log that one out, or all, and on again at once."""
+        for supervisor in self._supervisors.values() if session is None else [self._supervisors[session]]:
+            supervisor.restart()
+
+    def __contains__(self, session: str) -> bool:
+        return session in self._supervisors
+
     def release(self) -> None:
         """Let them log on again, but for those that the venue's window keeps down."""
         for supervisor in self._supervisors.values():

@@ -89,6 +89,7 @@ class Supervisor:
         self._next_attempt_at: datetime | None = None
         self._sent = self._received = self._garbled = self._unreadable = 0  # on links that are gone
         self._stopping = False
+        self._restarting = False
         self._held: dict[bool, str] = {}  # why it must stay down: for the venue's window (True), or for us (False)
         self._last_end: tuple[datetime, str] | None = None  # of the last link that was logged on
         self._attempts = 0  # since then
@@ -167,6 +168,11 @@ class Supervisor:
         if window and self._state is SessionState.DOWN:
             self._become(SessionState.WINDOW)
 
+    def restart(self) -> None:
+        """Log out, and on again at once."""
+        self._restarting = True
+        self._log_out()
+
     def release(self, *, window: bool) -> None:
         """Log on again, if nothing else keeps it down."""
         if self._held.pop(window, None) is not None:
@@ -207,7 +213,7 @@ class Supervisor:
     async def _wait(self, wait_s: float) -> None:
         """Until the next attempt: that long, and as long as the session is held."""
         with trio.move_on_after(wait_s):
-            while not self._stopping and not self._held:
+            while not (self._stopping or self._held or self._restarting):
                 await self._changed()
         while self._held and not self._stopping:
             self._last_error = next(iter(self._held.values()))
@@ -235,7 +241,7 @@ class Supervisor:
             self._active_since = None
 
     async def _attempt(self) -> Attempt:
-        self._attempts += 1
+        self._attempts, self._restarting = self._attempts + 1, False
         self._become(SessionState.CONNECTING)
         where = f"{self._venue.host}:{self._venue.port}"
         try:

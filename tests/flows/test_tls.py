@@ -22,7 +22,7 @@ from primefixd.control import render
 from primefixd.dispatch.calendar import Schedule
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
-from primefixd.runtime.portfolio import Portfolio, Shared
+from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
 from tests.support.scripted import settings

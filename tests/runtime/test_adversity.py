@@ -82,7 +82,7 @@ def name(venue: Connection) -> str:
 
 def connecting(rig: Rig, session: str, open_stream: Callable[..., Awaitable[Any]]) -> None:
     """From now on that session, and no other, connects by `open_stream`."""
-    supervisor = rig.portfolio._sessions._supervisors[session]
+    supervisor = rig.portfolio._parts.sessions._supervisors[session]
     supervisor._ports = evolve(supervisor._ports, open_stream=lambda _venue: open_stream())
 
 
@@ -108,7 +108,7 @@ async def waiting_with_its_logon(rig: Rig, session: str) -> None:
     """Cut that session, and let it come back without any budget."""
     await rig.venue.of(session).cut()
     while state(rig, session) is not SessionState.LOGGING_ON:
-        rig.portfolio._sessions.pause(session, virtual_clock())
+        rig.portfolio._parts.sessions.pause(session, virtual_clock())
         await trio.sleep(0.001)
 
 
@@ -138,7 +138,7 @@ async def test_a_stop_while_a_session_says_farewell_is_an_orderly_stop(
     rig = Rig(nursery, settings("a", "b"))
     await trio.sleep(2)
     venue = rig.venue.of("a")
-    rig.portfolio._sessions.pause("a", virtual_clock())  # so that the answer to the Logout waits
+    rig.portfolio._parts.sessions.pause("a", virtual_clock())  # so that the answer to the Logout waits
     venue.session.logout("window", virtual_clock())
     await venue._flush()
     await soon()
@@ -172,7 +172,7 @@ async def test_a_connection_closed_before_the_logon_is_said_in_words(autojump_cl
 async def test_a_pause_while_the_logon_waits_only_makes_it_wait_longer(autojump_clock: MockClock, rig: Rig) -> None:
     await waiting_with_its_logon(rig, "a")
     await trio.sleep(0.9)
-    rig.portfolio._sessions.pause("a", virtual_clock())
+    rig.portfolio._parts.sessions.pause("a", virtual_clock())
     await trio.sleep(0.9)
     assert state(rig, "a") is SessionState.LOGGING_ON
     await trio.sleep(0.2)
@@ -203,7 +203,7 @@ async def test_an_order_is_refused_while_the_only_session_says_farewell(
     rig = Rig(nursery, settings("a"))
     await trio.sleep(2)
     venue = rig.venue.of("a")
-    rig.portfolio._sessions.pause("a", virtual_clock())
+    rig.portfolio._parts.sessions.pause("a", virtual_clock())
     venue.session.logout("window", virtual_clock())
     await venue._flush()
     await soon()
@@ -314,8 +314,8 @@ async def test_a_deadline_that_the_wall_clock_has_passed_holds_though_the_clock_
 ) -> None:
     now = virtual_clock()
     deadline = now.utc + timedelta(hours=1)
-    rig.portfolio._sessions.pause("a", now)
-    rig.portfolio._sessions.pause("b", now)
+    rig.portfolio._parts.sessions.pause("a", now)
+    rig.portfolio._parts.sessions.pause("b", now)
     assert isinstance(await rig.portfolio.submit(limit(deadline=deadline), "desk"), Submitted)
     item = Waiting(kind=RequestKind.NEW_ORDER, client="desk", key="o-1", deadline=now.mono + 3600, request_id="o-1")
     stepped = Moment(now.mono + 0.5, now.utc + timedelta(hours=2))
@@ -335,7 +335,7 @@ async def test_a_cancel_of_an_order_that_ends_by_number_is_over(autojump_clock: 
     await (await other_than(rig, venue)).cut()
     await trio.sleep(5)
     assert order(rig).status is Status.REJECTED and order(rig).cancel is None
-    assert not rig.events(OrderUpdated) and "o-1" not in rig.portfolio._cancels
+    assert not rig.events(OrderUpdated) and "o-1" not in rig.portfolio._parts.cancels
 
 
 async def test_a_cancel_reject_that_names_only_the_request_is_told(autojump_clock: MockClock, rig: Rig) -> None:

@@ -125,7 +125,7 @@ async def test_the_same_id_twice_and_no_session_are_refused(autojump_clock: Mock
 
 async def test_a_request_that_waits_too_long_is_never_sent_and_told(autojump_clock: MockClock, rig: Rig) -> None:
     rig.venue.unreachable = True
-    rig.portfolio._sessions.pause("a", rig.shared.ports.clock())
+    rig.portfolio._parts.sessions.pause("a", rig.shared.ports.clock())
     assert isinstance(await rig.portfolio.quote(ASK, "desk"), QuoteAsked)
     await rig.venue.connections[0].cut()
     await trio.sleep(6)

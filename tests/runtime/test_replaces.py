@@ -89,7 +89,7 @@ async def test_rule_19_a_cancel_drops_a_replace_that_still_queues(autojump_clock
         await rig.portfolio.submit(limit(f"q-{n}"), "desk")
     given = Replacement(client_order_id="o-1", new_client_order_id="o-2", base_quantity=Decimal("0.7"))
     for name in ("a", "b"):
-        rig.portfolio._sessions.pause(name, rig.shared.ports.clock())
+        rig.portfolio._parts.sessions.pause(name, rig.shared.ports.clock())
     assert isinstance(await rig.portfolio.replace(given, "desk"), Submitted)
     assert order(rig).replace is not None and order(rig).replace.state is ReplaceState.QUEUED
     await rig.portfolio.cancel(client_order_id="o-1", client="desk")
@@ -154,7 +154,7 @@ async def test_rule_11_a_replace_whose_link_died_is_asked_about_and_settled_by_t
 async def test_a_replace_that_waits_too_long_is_never_sent(autojump_clock: MockClock, rig: Rig) -> None:
     rig.venue.unreachable = True
     for name in ("a", "b"):
-        rig.portfolio._sessions.pause(name, rig.shared.ports.clock())
+        rig.portfolio._parts.sessions.pause(name, rig.shared.ports.clock())
     given = Replacement(client_order_id="o-1", new_client_order_id="o-2", base_quantity=Decimal("0.7"))
     assert isinstance(await rig.portfolio.replace(given, "desk"), Submitted)
     for connection in list(rig.venue.connections):

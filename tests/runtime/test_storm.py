@@ -88,7 +88,7 @@ async def step(dice: random.Random, rig: Rig, keys: list[str]) -> None:
             rig.venue.unreachable = dice.random() < 0.2
         case 8 | 9 | 10 | 11 if keys and links:
             link = dice.choice(links)
-            supervisor = rig.portfolio._sessions._supervisors[link.peer.removesuffix("-account")]
+            supervisor = rig.portfolio._parts.sessions._supervisors[link.peer.removesuffix("-account")]
             for _ in range(dice.randrange(6) if supervisor._link else 0):
                 told = reports.facts(word(dice, keys, [m for _, m in link.heard]))
                 supervisor._link._hear(told, virtual_clock())
@@ -96,19 +96,19 @@ async def step(dice: random.Random, rig: Rig, keys: list[str]) -> None:
 
 
 def kept(rig: Rig) -> list[Order]:
-    return list(rig.portfolio._ledger.kept())
+    return list(rig.portfolio._parts.ledger.kept())
 
 
 def check(rig: Rig) -> None:
     errors = [event.body.session.last_error or "" for event in rig.events(SessionChanged)]
     assert not [error for error in errors if "internal" in error]
-    queues = [each.line.outbox._waiting for each in rig.portfolio._sessions._supervisors.values()]
+    queues = [each.line.outbox._waiting for each in rig.portfolio._parts.sessions._supervisors.values()]
     waiting = Counter(item for queue in queues for item in queue if item[0] is not RequestKind.STATUS)
     assert all(count == 1 for count in waiting.values()), waiting
     for order in kept(rig):
         if order.status is Status.QUEUED:
             assert (RequestKind.NEW_ORDER, order.client_order_id) in waiting, order
-        if order.client_order_id in rig.portfolio._cancels:
+        if order.client_order_id in rig.portfolio._parts.cancels:
             assert not order.final, order
     sent = Counter(m.get(11) for c in rig.venue.connections for m in c.requests("D"))
     assert all(count == 1 for count in sent.values()), sent

@@ -19,7 +19,7 @@ from primefixd.fix.session import Role, Session, SessionSettings
 from primefixd.orders.model import OrderType, Side, Submission, Terms, TimeInForce
 from primefixd.runtime.feed import Event, Feed
 from primefixd.runtime.journal import Journal
-from primefixd.runtime.portfolio import Portfolio, Shared
+from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import Ports
 from primefixd.runtime.settings import (
     PortfolioSettings,
@@ -29,6 +29,7 @@ from primefixd.runtime.settings import (
     VenueSettings,
 )
 from primefixd.runtime.settings import SessionSettings as LineSettings
+from primefixd.runtime.shared import Shared
 from primefixd.secret import Secret
 from tests.support.storage import MemoryStore, in_place
 
@@ -163,7 +164,9 @@ class Rig:
             accounts={},
         )
         self.subscription = self.feed.subscribe(None, stored.newest)
-        self.portfolio = Portfolio(settings, self.shared, stored.orders.get(settings.name))
+        self.portfolio = Portfolio(
+            settings, self.shared, stored.orders.get(settings.name), stored.notes.get(settings.name)
+        )
         self.scope = trio.CancelScope()
         nursery.start_soon(self._run)
 

@@ -85,10 +85,13 @@ class Store:
     def events(self, after: int, most: int) -> list[StoredEvent]:
         """Up to `most` events with cursors above `after`, oldest first. Raises Unwritable if it cannot be read now.
 
-        The first one is not `after` + 1 if compacting went past it.
+        The first one is not `after` + 1 if compacting went past it. A commit under way is not seen before it returns.
         """
+        newest, after = self._newest, max(after, self.oldest - 1)
+        if after >= newest:
+            return []
         try:
-            return reading.read_events(self._reader, min(max(after, self.oldest - 1), self._newest), most)
+            return reading.read_events(self._reader, after, min(most, newest - after))
         except sqlite3.Error as error:
             if (now := unwritable(self._files.database, error)) is None:
                 raise

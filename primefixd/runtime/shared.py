@@ -1,0 +1,35 @@
+"""What all portfolios of a daemon share."""
+
+from typing import Protocol
+
+from attrs import frozen
+
+from primefixd.clock import Moment
+from primefixd.dispatch.calendar import Schedule
+from primefixd.orders.reports import Quote, QuoteRefused, Report
+from primefixd.runtime.journal import Journal
+from primefixd.runtime.ports import Ports
+from primefixd.runtime.settings import ReconcileSettings, VenueSettings
+
+LAST_ORDER_LEAD_S = 10.0  # before the window: from then on no new order leaves (order-rules.md 24)
+
+
+class Account(Protocol):
+    """A portfolio, as another one sees it that hears words for it: a drop copy tells the orders of all accounts."""
+
+    def reported(self, report: Report, session: str, now: Moment) -> None: ...
+    def quoted(self, word: Quote | QuoteRefused, now: Moment) -> None: ...
+
+
+@frozen(kw_only=True)
+class Shared:
+    """`accounts` maps portfolio ids (tag 1) to portfolios; each portfolio enters itself."""
+
+    journal: Journal
+    ports: Ports
+    venue: VenueSettings
+    schedule: Schedule
+    quiet_ask_s: float
+    reconcile: ReconcileSettings
+    last_order_lead_s: float = LAST_ORDER_LEAD_S
+    accounts: dict[str, Account]
