@@ -137,6 +137,18 @@ async def test_an_unwatched_daemon_feeds_nobody_and_repeats_its_status_rarely(
     nursery.cancel_scope.cancel()
 
 
+async def test_a_change_of_status_is_told_without_delay(
+    tmp_path: Path, manager: Manager, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
+    nursery.start_soon(attend, Notifier(manager.address), started.desk, lambda: True, started.stopping)
+    await manager.listen(2 * AGAIN_S + STEP_S)
+    (portfolio,) = started.desk.portfolios.values()
+    nursery.start_soon(portfolio.stop)
+    assert any(line.startswith("STATUS=DRAINING ") for line in await manager.listen(2 * STEP_S))
+    nursery.cancel_scope.cancel()
+
+
 async def test_more_time_is_asked_for_while_draining_but_not_for_ever(
     tmp_path: Path, manager: Manager, nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
 ) -> None:

@@ -16,11 +16,13 @@ IMPATIENT = "[Service]\nWatchdogSec=3s\nRestartSec=100ms\n"
 
 
 def configured(port: int, socket: str) -> str:
-    """The sample configuration, at the sandbox; root on the Unix socket is a client by its user id."""
+    """The sample configuration, at the sandbox; a program on the Unix socket is a client by its user id."""
     text = (ROOT / "etc" / "primefixd.yaml").read_text()
     text = text.replace("fix.prime.coinbase.com", "127.0.0.1").replace("ca_file: null ", "ca_file: /etc/ca.pem ", 1)
     text = text.replace("- 127.0.0.1:8417", f"- 127.0.0.1:{port}\n    - unix:{socket}")
-    return text.replace("  clients:\n", "  clients:\n    - {name: root, uid: 0, portfolios: '*', may: [read, trade]}\n")
+    return text.replace(
+        "  clients:\n", "  clients:\n    - {name: local, uid: 4242, portfolios: '*', may: [read, trade]}\n"
+    )
 
 
 def install(booted: Machine, folder: str, port: int, socket: str) -> None:
@@ -127,22 +129,26 @@ def test_clients_on_the_unix_socket_are_known_by_their_user_id(service: Machine)
     until_open(service)
     order = ["--product-id", "BTC-USD", "--side", "BUY", "--type", "LIMIT", "--base-quantity", "0.01"]
     terms = [*order, "--limit-price", "1000", "--time-in-force", "GOOD_UNTIL_CANCELLED"]
-    service.run("primefixd", "submit", "--portfolio", "main", "--client-order-id", "mine", *terms)
+    as_client = ["setpriv", "--reuid=4242", "--regid=primefixd", "--clear-groups", "primefixd"]
+    service.run(*as_client, "submit", "--portfolio", "main", "--client-order-id", "mine", *terms)
     until(lambda: "1 open order," in show(service, "StatusText")[0], lambda: show(service, "StatusText"))
-    service.run("primefixd", "cancel", "mine")
+    service.run(*as_client, "cancel", "mine")
     until(lambda: "0 open orders," in show(service, "StatusText")[0], lambda: show(service, "StatusText"))
 
 
 def test_the_journal_has_its_lines_as_json_with_priority(service: Machine) -> None:
-    until_open(service)
-    lines = service.run("journalctl", "-u", UNIT, "-o", "json")
-    entries = [json.loads(line) for line in lines.splitlines()]
-    (started, *_) = [entry for entry in entries if '"started"' in entry["MESSAGE"]]
-    assert json.loads(started["MESSAGE"])["event"] == "started" and started["PRIORITY"] == "6"
+    service.run(
+        "env", "PRIMEFIXD_TOKEN=a-wrong-one", "primefixd", "status", "--url", "ws://127.0.0.1:8417", check=False
+    )
+    lines = service.run("journalctl", "-u", UNIT, "-o", "json").splitlines()
+    said = [entry for entry in map(json.loads, lines) if entry["MESSAGE"].startswith("{")]
+    told = {json.loads(entry["MESSAGE"])["event"]: entry["PRIORITY"] for entry in said}
+    assert (told["started"], told["client_refused"]) == ("6", "4")
 
 
 def test_what_it_keeps_only_it_can_read(service: Machine) -> None:
     until_open(service)
+    assert "journal" in service.run("ls", "-R", "/var/lib/primefixd")
     found = service.run("find", "/var/lib/primefixd", "-printf", "%y %m %u %p\\n").splitlines()
     assert found[0] == "d 700 primefixd /var/lib/primefixd"
     assert all(line.startswith(("d 700 primefixd ", "f 600 primefixd ")) for line in found), found
