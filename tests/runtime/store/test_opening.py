@@ -89,6 +89,16 @@ def test_rows_that_a_stranger_changed_are_noticed(tmp_path: Path, statement: str
         opened(tmp_path / "state")
 
 
+def test_a_gap_in_the_events_is_named(tmp_path: Path) -> None:
+    journal_of(tmp_path / "state", 6, 0)
+    connection = sqlite3.connect(tmp_path / "state" / "journal.sqlite")
+    with connection:
+        connection.execute("DELETE FROM events WHERE cursor = 5")
+    connection.close()
+    with pytest.raises(StoreRefused, match="its events go from cursor 4 to 6"):
+        opened(tmp_path / "state")
+
+
 def test_an_old_row_with_its_checksum_put_back_is_noticed(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.commit(commit(1))

@@ -2,6 +2,7 @@
 
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from primefixd.orders.keeping import Forgotten, Keeping
 from primefixd.runtime.store import Batch, Note, StoredEvent
 from primefixd.runtime.store import store as module
 from tests.support.stored import BEGIN, JOURNAL, commit, contents, event, expected, key, opened, order
+
+COUNT = 1000  # events that are followed
 
 
 def test_a_new_folder_is_an_empty_journal(tmp_path: Path) -> None:
@@ -101,6 +104,24 @@ def test_events_are_read_from_any_cursor_while_others_are_written(tmp_path: Path
     assert store.events(40, 7) == everything[40:47]
     assert store.events(99, 7) == everything[99:]
     assert store.events(100, 7) == store.events(2**80, 7) == []
+    store.close()
+
+
+def test_events_are_read_in_another_thread_beside_commits_and_checkpoints(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    read: list[StoredEvent] = []
+
+    def follow() -> None:
+        while len(read) < COUNT:
+            read.extend(store.events(len(read), 100))
+
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(follow)
+        for cursor in range(1, COUNT + 1, 5):
+            store.commit([Batch("main", Keeping(), tuple(event(each, 9000) for each in range(cursor, cursor + 5)))])
+        following.result(timeout=60)
+    assert read == [event(cursor, 9000) for cursor in range(1, COUNT + 1)]
+    assert (tmp_path / "journal.sqlite").stat().st_size > COUNT * 4500, "checkpoints took place meanwhile"
     store.close()
 
 

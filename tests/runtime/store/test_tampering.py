@@ -28,7 +28,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _snapshot(folder: Path) -> dict[str, bytes]:
     names = ("journal.sqlite", "journal.sqlite-wal", "journal.seal")
-    return {name: (folder / name).read_bytes() for name in names if (folder / name).exists()}
+    return {name: path.read_bytes() for name in names if (path := folder / name).exists() and path.stat().st_size}
 
 
 def _copy(left: Path, folder: Path) -> Path:

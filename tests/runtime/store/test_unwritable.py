@@ -123,6 +123,10 @@ def test_a_lost_connection_is_made_again(tmp_path: Path) -> None:
     store._writer = None
     store.commit(commit(2))
     assert contents(store) == expected(2)
+    store._drop_writer()
+    store._meta = store._meta.next()
+    with pytest.raises(Unwritable, match="has commit 2 as its newest and not 3; put back the right one"):
+        store.commit(commit(3))
     store.close()
 
 
