@@ -40,6 +40,8 @@ class Peek:
 
     accepted_cursor: int
     product_id: str
+    order_id: str | None
+    attempts: tuple[str, ...]
     gap: bool
 
 
@@ -65,7 +67,13 @@ def peek(state: bytes) -> Peek:
     raw = _parse(state)
     order = _object(raw.get("order"))
     product_id = _text(_object(order.get("terms")).get("product_id"))
-    return Peek(_whole(order.get("accepted_cursor", 0)), product_id, "gap_since" in raw or "shrunk_at" in raw)
+    return Peek(
+        _whole(order.get("accepted_cursor", 0)),
+        product_id,
+        order.get("order_id"),
+        tuple(_object(raw.get("attempts", {}))),
+        "gap_since" in raw or "shrunk_at" in raw,
+    )
 
 
 def pack_steps(steps: Iterable[Step]) -> bytes:

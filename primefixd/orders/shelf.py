@@ -22,7 +22,7 @@ from primefixd.orders.keeping import Forgotten, Keeping, Kept, KeptExecution, Ke
 from primefixd.orders.model import Order
 
 FINAL_ORDERS_WARM_MAX = 10_000  # final orders that lie here as entries, about 4 kB each; beyond it the oldest turn cold
-FINAL_ORDERS_MAX = 500_000  # about 1.5 kB each; beyond it the oldest final order is forgotten, its id stays remembered
+FINAL_ORDERS_MAX = 300_000  # about 2.5 kB each; beyond it the oldest final order is forgotten, its id stays remembered
 IDS_REMEMBERED_MAX = 1_000_000  # ids of forgotten orders, so that none is used again (order-rules.md 23)
 
 
@@ -151,7 +151,8 @@ class Shelf:
         executions: dict[str, list[bytes]] = {}
         for row in kept.executions:
             executions.setdefault(row.key, []).append(row.state)
-        peeked = sorted(((_peek(each), each) for each in kept.orders), key=lambda pair: pair[0].accepted_cursor)
+        peeked = [(_peek(each.key, each.state), each) for each in kept.orders]
+        peeked.sort(key=lambda pair: pair[0].accepted_cursor)
         for peek, each in peeked:
             cold = Cold(peek.accepted_cursor, intern(peek.product_id), each.state, _lines(each.key, executions))
             self._entries[each.key] = cold
@@ -189,13 +190,11 @@ class Shelf:
             self._entries[key] = Cold(order.accepted_cursor, order.terms.product_id, entry.written, steps)
 
     def _forget(self, key: str) -> None:
-        entry = self._entries.pop(key)
-        entry = _entry(key, entry) if isinstance(entry, Cold) else entry
+        order_id, ids = _names(key, self._entries.pop(key))
         for places in (self._final, self._warm, self._changed):
             places.pop(key, None)
-        if self._by_order_id.get(order_id := entry.order.order_id or "") == key:
+        if self.key_of(order_id) == key:
             del self._by_order_id[order_id]
-        ids = (key, *entry.attempts)
         for each in ids:
             self._aliases.pop(each, None)
         self._remember(ids)
@@ -228,11 +227,19 @@ def _executions(entry: Entry) -> tuple[KeptExecution, ...]:
     return (KeptExecution(entry.order.key, rows.pack_steps(steps)),) if steps else ()
 
 
-def _peek(kept: KeptOrder) -> rows.Peek:
+def _peek(key: str, state: bytes) -> rows.Peek:
     try:
-        return rows.peek(kept.state)
+        return rows.peek(state)
     except ValueError as error:
-        raise _unreadable(kept.key, error) from None
+        raise _unreadable(key, error) from None
+
+
+def _names(key: str, entry: Entry | Cold) -> tuple[str, tuple[str, ...]]:
+    """The venue's id of an order, empty if it has none, and all of ours."""
+    if isinstance(entry, Cold):
+        peek = _peek(key, entry.state)
+        return peek.order_id or "", (key, *peek.attempts)
+    return entry.order.order_id or "", (key, *entry.attempts)
 
 
 def _lines(key: str, executions: dict[str, list[bytes]]) -> bytes:

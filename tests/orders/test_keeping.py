@@ -6,6 +6,7 @@ import pytest
 from attrs import evolve
 
 from primefixd.orders import rows, shelf
+from primefixd.orders.exact import EXACT
 from primefixd.orders.keeping import Forgotten, Keeping, Kept, KeptExecution
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import CancelState, Order, Status
@@ -190,10 +191,37 @@ def test_a_cold_order_that_reopens_goes_back_to_its_place_and_ends_again() -> No
     hears(ledger, "a", answer("new", 7), 7)
     disk.write(ledger.keep())
     assert [each.key for each in ledger.live()] == ["a", "b"] == [each.key for each in disk.restored().live()]
+    assert cold(ledger) == []
     end(ledger, "a", seconds=9)
     disk.write(ledger.keep())
     assert cold(ledger) == ["a"] and [each.key for each in ledger.live()] == ["b"]
     assert disk.restored().get("a") == ledger.get("a")
+
+
+@pytest.mark.usefixtures("none_warm")
+def test_an_entry_that_was_only_looked_up_turns_cold_again_as_it_was() -> None:
+    ledger, disk = desk("a", "b")
+    end(ledger, "a")
+    disk.write(ledger.keep())
+    for each in (ledger, disk.restored()):
+        before = each.get("a")
+        assert not each.marked("a", "x") and cold(each) == []
+        each.moved("b", "main-2", at(7))
+        assert keys(each.keep()) == ["b"] and cold(each) == ["a"] and repr(each.get("a")) == repr(before)
+
+
+@pytest.mark.usefixtures("none_warm")
+def test_rule_22_sums_come_back_to_the_last_digit() -> None:
+    ledger, disk = desk("a")
+    for exec_id, quantity in (("e", "0.123456789012345678"), ("f", "123456.1")):
+        hears(ledger, "a", fill(exec_id, quantity, None, 1, last_price="98765.12345678"))
+    end(ledger, "a")
+    disk.write(ledger.keep())
+    exact = (ledger.get("a") or order()).filled_value
+    assert len(exact.as_tuple().digits) > 28
+    for each in (ledger, disk.restored()):
+        hears(each, "a", fill("g", "0.1", None, 1, last_price="100"), 8)
+        assert (each.get("a") or order()).filled_value == EXACT.add(exact, 10)
 
 
 @pytest.mark.usefixtures("none_warm")

@@ -20,7 +20,7 @@ from primefixd.orders.model import CancelState, Order, ReplaceState, Status
 from primefixd.orders.records import ReplaceRejected
 from primefixd.orders.reports import Report, ReportKind, RestFill, Transaction
 from tests.orders.disk import Disk, restarted
-from tests.orders.telling import IOC, NOON, Story, answer, at, bust, fill, names, order, quote_sized, word
+from tests.orders.telling import IOC, NOON, Story, answer, at, bust, correction, fill, names, order, quote_sized, word
 from tests.orders.test_histories import fill_words, words
 
 # Any history, cut anywhere
@@ -29,9 +29,12 @@ Step = tuple[str, Any]
 KEYS = ["a", "b", "c", "a2", "b2"]
 keys = st.sampled_from(KEYS)
 TERMS = [order(limit_price=Decimal(90)).terms, order(base_quantity=Decimal(2)).terms]
+references, times = st.sampled_from("efghcd"), st.none() | st.integers(0, 6)
+busts = st.builds(bust, references, st.sampled_from("xy"), times)
+corrections = st.builds(correction, references, st.sampled_from("cd"), st.sampled_from(["0.1", "0.2"]), times)
 reports = st.builds(
     lambda report, key: evolve(report, client_order_id=key, order_id=None if key is None else f"v-{key[0]}"),
-    words | fill_words,
+    words | fill_words | busts | corrections,
     st.sampled_from([*KEYS, "a", "a", "b", None]),
 )
 rest = st.builds(
@@ -99,11 +102,14 @@ def forget(ledger: Ledger) -> None:
     """What no restart keeps: what was asked and not answered, foreign reports, and clocks that only run along."""
     for key in list(ledger._shelf._entries):
         entry = ledger._held(key)
-        for field in attrs.fields(Entry):
-            if field.metadata == UNKEPT and field.name not in ("executions", "written"):
-                setattr(entry, field.name, field.default)
+        entry.asking, entry.answer, entry.gap_asks = 0, None, 0
     ledger._heard_at.clear()
     ledger._foreign = Foreign()
+
+
+def test_a_restart_forgets_nothing_else_of_an_order() -> None:
+    unkept = {field.name for field in attrs.fields(Entry) if field.metadata == UNKEPT}
+    assert unkept == {"executions", "written", "asking", "answer", "gap_asks"}
 
 
 def seen(ledger: Ledger) -> object:
@@ -301,6 +307,25 @@ def test_rule_04_a_bust_that_came_too_early_waits_across_a_restart() -> None:
     story.ledger = restarted(story.ledger)
     assert names(story.hears(fill("e", "0.4", "0.4", 1)))[:2] == ["OrderFilled", "FillBusted"]
     assert story.order.filled_quantity == 0
+
+
+@pytest.mark.parametrize("warm", [0, 10])
+def test_rule_04_corrections_are_named_and_ordered_across_restarts(monkeypatch: pytest.MonkeyPatch, warm: int) -> None:
+    """From disk, and from what went cold after that."""
+    monkeypatch.setattr(shelf, "FINAL_ORDERS_WARM_MAX", warm)
+    story = Story()
+    story.hears(fill("e", "0.4", "0.4", 1), fill("f", "0.1", "0.5", 1), word("cancelled", t=2, exec_id="x"))
+    story.hears(correction("e", "c", "0.3", 5))
+    for _ in range(2):
+        story.ledger = restarted(story.ledger)
+        assert names(story.hears(fill("e", "0.4", "0.4", 1), source="main-2")) == []
+        story.ledger.keep()
+    assert "FillCorrected" not in names(story.hears(correction("e", "b", "0.2", 4))), "older than the one that stands"
+    assert story.order.filled_quantity == Decimal("0.4")
+    story.ledger = restarted(story.ledger)
+    assert "FillCorrected" in names(story.hears(correction("c", "d", "0.1", 6)))
+    assert "FillBusted" in names(story.hears(bust("d", "z", 7)))
+    assert story.order.filled_quantity == Decimal("0.1")
 
 
 def test_rule_05_a_gap_is_told_once_and_asked_about_after_its_grace_by_the_wall_clock() -> None:
