@@ -5,7 +5,6 @@ It logs everybody on by itself and keeps what came; all else is the test's. The 
 
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
-from itertools import count
 
 import trio
 import trio.testing
@@ -21,6 +20,7 @@ from primefixd.runtime.feed import Event, Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import Ports
+from primefixd.runtime.rest import RestDesk
 from primefixd.runtime.settings import (
     PortfolioSettings,
     RateSettings,
@@ -31,7 +31,7 @@ from primefixd.runtime.settings import (
 from primefixd.runtime.settings import SessionSettings as LineSettings
 from primefixd.runtime.shared import Shared
 from primefixd.secret import Secret
-from tests.support.storage import MemoryStore, in_place
+from tests.support.storage import MemoryStore
 
 BEGIN = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 ACCOUNT = "314dbd76-4459-41cd-ba9a-dccdd86b44e2"
@@ -139,21 +139,27 @@ class ScriptedVenue:
 class Rig:
     """One portfolio on a scripted venue, with everything it publishes; `store` outlives it, for a next run."""
 
-    def __init__(self, nursery: trio.Nursery, settings: PortfolioSettings, store: MemoryStore | None = None) -> None:
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        settings: PortfolioSettings,
+        store: MemoryStore | None = None,
+        rest: RestDesk | None = None,
+    ) -> None:
         self.venue = ScriptedVenue(nursery)
         self.store = store or MemoryStore()
-        ids = count(1)
+        ids, blocking = self.store.made, self.store.blocking
         ports = Ports(
             clock=virtual_clock,
             uniform=lambda _low, high: high,
             new_id=lambda _now: f"made-{next(ids)}",
             open_stream=self.venue.open_stream,
             open_store=lambda _folder, _id, _now: self.store,
-            blocking=in_place,
+            blocking=blocking,
         )
         stored = self.store.load()
         self.feed = Feed(stored.newest)
-        self.journal = Journal(self.store, stored, self.feed, render.told, in_place)
+        self.journal = Journal(self.store, stored, self.feed, render.told, blocking)
         self.shared = Shared(
             journal=self.journal,
             ports=ports,

@@ -3,7 +3,10 @@
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from itertools import count
 from typing import TypeVar
+
+import trio
 
 from primefixd.orders.keeping import Kept, KeptExecution, KeptOrder
 from primefixd.runtime.store import Batch, Stored, StoredEvent, Unwritable
@@ -27,6 +30,18 @@ class MemoryStore:
         self.executions: dict[str, list[KeptExecution]] = {}
         self.ids: dict[str, list[str]] = {}
         self.notes: dict[str, dict[str, bytes]] = {}
+        self.made = count(1)  # ids that the daemon made, over all its lives
+        self.held_before: trio.Event | None = None  # the disk hangs, and has done nothing yet
+        self.held_after: trio.Event | None = None  # it is done, but nobody has heard of it yet
+
+    async def blocking(self, work: Callable[[], T], /) -> T:
+        """As `in_place`, on a disk that may hang."""
+        if self.held_before is not None:
+            await self.held_before.wait()
+        done = work()
+        if self.held_after is not None:
+            await self.held_after.wait()
+        return done
 
     @property
     def oldest(self) -> int:
