@@ -16,7 +16,7 @@ from primefixd.cli.randomness import new_id
 from primefixd.cli.terms import QUOTE, given, term_options
 from primefixd.cli.trade import name_option, place, wait_option
 from primefixd.client import JSON, Client, ConnectionLost, EventsLost
-from primefixd.control.messages import AUCTION_MAX_MS
+from primefixd.control.parameters import AUCTION_MAX_MS
 
 MARGIN_S = 10.0  # beside the auction: 5 s in which the daemon may send the request, and the way there and back
 _REFUSAL = ("quote_request_id", "quote_id", "account", "product_id", "reason", "text")

@@ -7,9 +7,10 @@ not its own: to it they do not exist any more than misspelled ones do. Nothing h
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import structlog
 from attrs import frozen
 
-from primefixd.control import messages
+from primefixd.control import messages, parameters
 from primefixd.control.messages import Call, Failure
 from primefixd.control.render import (
     Info,
@@ -37,7 +38,14 @@ from primefixd.websocket import ServerLimits
 LIMITS = ServerLimits()
 _SUBSCRIBED_ALREADY = "This connection is subscribed already; call events.unsubscribe first, or use another connection."
 
+ALL = "*"
+NOT_DURABLE_YET = Refused(
+    reason=Reason.NOT_DURABLE,
+    message="It is in force, but a restart would forget it: the state directory cannot be written; free its disk.",
+)
+
 Answer = Result | Failure
+_log = structlog.get_logger()
 
 
 @frozen
@@ -107,14 +115,14 @@ async def answer(caller: Caller, call: Call) -> Answer:
 # Orders
 
 
-async def _submit(caller: Caller, call: Call, params: messages.SubmitOrder) -> Answer:
+async def _submit(caller: Caller, call: Call, params: parameters.SubmitOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
     return _told(call, await portfolio.submit(params.submission, caller.client.name))
 
 
-async def _replace(caller: Caller, call: Call, params: messages.ReplaceOrder) -> Answer:
+async def _replace(caller: Caller, call: Call, params: parameters.ReplaceOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
@@ -122,7 +130,7 @@ async def _replace(caller: Caller, call: Call, params: messages.ReplaceOrder) ->
     return refused(call.id, told) if isinstance(told, Refused) else Replaced(told)
 
 
-async def _quote(caller: Caller, call: Call, params: messages.RequestQuote) -> Answer:
+async def _quote(caller: Caller, call: Call, params: parameters.RequestQuote) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
@@ -139,7 +147,7 @@ async def _quote(caller: Caller, call: Call, params: messages.RequestQuote) -> A
     return refused(call.id, told) if isinstance(told, Refused) else told
 
 
-async def _cancel(caller: Caller, call: Call, params: messages.CancelOrder) -> Answer:
+async def _cancel(caller: Caller, call: Call, params: parameters.CancelOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
@@ -147,7 +155,7 @@ async def _cancel(caller: Caller, call: Call, params: messages.CancelOrder) -> A
     return _told(call, await portfolio.cancel(**ids, client=caller.client.name))
 
 
-async def _cancel_all(caller: Caller, call: Call, params: messages.CancelAll) -> Answer:
+async def _cancel_all(caller: Caller, call: Call, params: parameters.CancelAll) -> Answer:
     chosen = caller.chosen(call, params.portfolio)
     if isinstance(chosen, Failure):
         return chosen
@@ -159,7 +167,7 @@ async def _cancel_all(caller: Caller, call: Call, params: messages.CancelAll) ->
     return Requested(requested=requested)
 
 
-async def _resolve(caller: Caller, call: Call, params: messages.ResolveOrder) -> Answer:
+async def _resolve(caller: Caller, call: Call, params: parameters.ResolveOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
@@ -174,14 +182,14 @@ async def _resolve(caller: Caller, call: Call, params: messages.ResolveOrder) ->
     return _told(call, await portfolio.resolve(params.client_order_id, opinion))
 
 
-async def _adopt(caller: Caller, call: Call, params: messages.AdoptOrder) -> Answer:
+async def _adopt(caller: Caller, call: Call, params: parameters.AdoptOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
     return _told(call, await portfolio.adopt(params.order_id))
 
 
-async def _get(caller: Caller, call: Call, params: messages.GetOrder) -> Answer:
+async def _get(caller: Caller, call: Call, params: parameters.GetOrder) -> Answer:
     portfolio = caller.one(call, params.portfolio)
     if isinstance(portfolio, Failure):
         return portfolio
@@ -193,7 +201,7 @@ async def _get(caller: Caller, call: Call, params: messages.GetOrder) -> Answer:
     return refused(call.id, Refused(reason=Reason.UNKNOWN_ORDER, message=message))
 
 
-async def _list(caller: Caller, call: Call, params: messages.ListOrders) -> Answer:
+async def _list(caller: Caller, call: Call, params: parameters.ListOrders) -> Answer:
     """Portfolio by portfolio. `next` is a client_order_id, with its portfolio before it where several are listed."""
     chosen = caller.chosen(call, params.portfolio)
     if isinstance(chosen, Failure):
@@ -226,7 +234,7 @@ def _listed(chosen: Sequence[Portfolio], name: str, client_order_id: str | None)
     return any(each.name == name and each.find(client_order_id=client_order_id) is not None for each in chosen)
 
 
-def _page(portfolio: Portfolio, params: messages.ListOrders, limit: int, after: str | None) -> Page:
+def _page(portfolio: Portfolio, params: parameters.ListOrders, limit: int, after: str | None) -> Page:
     return portfolio.orders(open_only=params.open, product_id=params.product_id, limit=limit, after=after)
 
 
@@ -237,7 +245,7 @@ def _told(call: Call, told: Submitted | Cancelling | Noted | Refused) -> Answer:
 # Events
 
 
-async def _subscribe(caller: Caller, call: Call, params: messages.Subscribe) -> Answer:
+async def _subscribe(caller: Caller, call: Call, params: parameters.Subscribe) -> Answer:
     """From now on, or from a cursor: what the client missed comes out of the journal first."""
     journal = caller.desk.journal
     if caller.following is not None:
@@ -261,28 +269,63 @@ def _open_orders(caller: Caller, wanted: frozenset[str] | None) -> Iterator[Orde
     for portfolio in caller.portfolios():
         after: str | None = ""
         while (wanted is None or portfolio.name in wanted) and after is not None:
-            page = portfolio.orders(open_only=True, product_id=None, limit=messages.LIST_MAX, after=after or None)
+            page = portfolio.orders(open_only=True, product_id=None, limit=parameters.LIST_MAX, after=after or None)
             yield from page.orders
             after = page.next
 
 
-async def _unsubscribe(caller: Caller, _call: Call, _params: messages.Unsubscribe) -> Answer:
+async def _unsubscribe(caller: Caller, _call: Call, _params: parameters.Unsubscribe) -> Answer:
     caller.leave()
+    return Nothing()
+
+
+# Steering
+
+
+async def _halt(caller: Caller, call: Call, params: parameters.HaltPortfolio) -> Answer:
+    chosen = caller.chosen(call, None if params.portfolio == ALL else params.portfolio)
+    if isinstance(chosen, Failure):
+        return chosen
+    _log.warning("halt", client=caller.client.name, portfolios=[each.name for each in chosen])
+    durable = [await portfolio.halt(caller.client.name, params.cancel_open) for portfolio in chosen]
+    return Nothing() if all(durable) else refused(call.id, NOT_DURABLE_YET)
+
+
+async def _resume(caller: Caller, call: Call, params: parameters.ResumePortfolio) -> Answer:
+    chosen = caller.chosen(call, None if params.portfolio == ALL else params.portfolio)
+    if isinstance(chosen, Failure):
+        return chosen
+    _log.warning("resume", client=caller.client.name, portfolios=[each.name for each in chosen])
+    durable = [await portfolio.resume() for portfolio in chosen]
+    return Nothing() if all(durable) else refused(call.id, NOT_DURABLE_YET)
+
+
+async def _restart(caller: Caller, call: Call, params: parameters.RestartSession) -> Answer:
+    reachable = caller.portfolios() if params.portfolio is None else caller.chosen(call, params.portfolio)
+    if isinstance(reachable, Failure):
+        return reachable
+    chosen = [each for each in reachable if params.session is None or params.session in each.session_names]
+    if not chosen:
+        problem = Problem(("params", "session"), "is no session of a portfolio of yours; session.list has them")
+        return messages.invalid(call.id, [problem], call.method)
+    _log.warning("restart", client=caller.client.name, session=params.session, portfolio=params.portfolio)
+    for portfolio in chosen:
+        await portfolio.restart(params.session)
     return Nothing()
 
 
 # What there is
 
 
-async def _list_portfolios(caller: Caller, _call: Call, _params: messages.ListPortfolios) -> Answer:
+async def _list_portfolios(caller: Caller, _call: Call, _params: parameters.ListPortfolios) -> Answer:
     return Portfolios(portfolios=tuple(portfolio.view() for portfolio in caller.portfolios()))
 
 
-async def _list_sessions(caller: Caller, _call: Call, _params: messages.ListSessions) -> Answer:
+async def _list_sessions(caller: Caller, _call: Call, _params: parameters.ListSessions) -> Answer:
     return Sessions(sessions=tuple(view for portfolio in caller.portfolios() for view in portfolio.sessions()))
 
 
-async def _info(caller: Caller, _call: Call, _params: messages.ServerInfo) -> Answer:
+async def _info(caller: Caller, _call: Call, _params: parameters.ServerInfo) -> Answer:
     desk = caller.desk
     return Info(
         version=desk.about.version,
@@ -292,8 +335,8 @@ async def _info(caller: Caller, _call: Call, _params: messages.ServerInfo) -> An
         limits={
             "message_max_bytes": LIMITS.message_max_bytes,
             "batch_max": messages.BATCH_MAX,
-            "list_max": messages.LIST_MAX,
-            "ttl_max_ms": messages.TTL_MAX_MS,
+            "list_max": parameters.LIST_MAX,
+            "ttl_max_ms": parameters.TTL_MAX_MS,
             "client_order_id_max_chars": CLIENT_ORDER_ID_MAX_CHARS,
             "events_waiting_max": EVENTS_WAITING_MAX,
         },
@@ -304,7 +347,7 @@ async def _info(caller: Caller, _call: Call, _params: messages.ServerInfo) -> An
 
 @frozen
 class Method:
-    """`serve` takes the caller, the call and the call's params, of the class that `messages.METHODS` names."""
+    """`serve` takes the caller, the call and the call's params, of the class that `parameters.METHODS` names."""
 
     right: Right
     serve: Callable[[Caller, Call, Any], Awaitable[Answer]]
@@ -322,6 +365,9 @@ METHODS: Mapping[str, Method] = {
     "order.list": Method(Right.READ, _list),
     "events.subscribe": Method(Right.READ, _subscribe),
     "events.unsubscribe": Method(Right.READ, _unsubscribe),
+    "portfolio.halt": Method(Right.ADMIN, _halt),
+    "portfolio.resume": Method(Right.ADMIN, _resume),
+    "session.restart": Method(Right.ADMIN, _restart),
     "portfolio.list": Method(Right.READ, _list_portfolios),
     "session.list": Method(Right.READ, _list_sessions),
     "server.info": Method(Right.READ, _info),

@@ -17,13 +17,10 @@ from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, RequestKind
 from primefixd.orders.reports import Report
-from primefixd.runtime.asking import Asking
 from primefixd.runtime.hearing import Hearing
 from primefixd.runtime.marks import Marks
-from primefixd.runtime.queueing import Queueing
 from primefixd.runtime.record import Record
 from primefixd.runtime.rest import RestDesk, RestFailed
-from primefixd.runtime.sessions import Sessions
 
 CONFIRM_S = 60.0  # between two readings of REST, the second of which confirms that an order is not there
 AGAIN_S = 60.0  # between readings of REST while something is in doubt or lacks fills
@@ -38,36 +35,33 @@ _log = structlog.get_logger()
 class Doubts:
     """What is done without REST, decided at once. `grace_s` is order-rules.md 5's."""
 
-    ledger: Ledger
-    sessions: Sessions
-    queueing: Queueing
-    asking: Asking
+    hearing: Hearing
     marks: Marks
     record: Record
     grace_s: float
 
     def follow_up(self, now: Moment) -> None:
         """Ask about the gaps that are due, and send again what may be."""
-        for order in self.ledger.gaps_due(now, self.grace_s):
-            self.asking.about(order)
-        for order in self.ledger.in_doubt():
+        for order in self.hearing.ledger.gaps_due(now, self.grace_s):
+            self.hearing.asking.about(order)
+        for order in self.hearing.ledger.in_doubt():
             self._again(order, now)
 
     def due(self, now: Moment) -> float:
         """Monotonic seconds at which `follow_up` may have something to do."""
         again = now.mono + LOGGED_ON_S if self._may_be_sent_again(now) else math.inf
-        return min(self.ledger.next_gap(self.grace_s), again)
+        return min(self.hearing.ledger.next_gap(self.grace_s), again)
 
     def _may_be_sent_again(self, now: Moment) -> bool:
-        return any(self.ledger.resubmittable(order.key, now) for order in self.ledger.in_doubt())
+        return any(self.hearing.ledger.resubmittable(order.key, now) for order in self.hearing.ledger.in_doubt())
 
     def _again(self, order: Order, now: Moment) -> None:
-        if self.sessions.up_for_s(now) < LOGGED_ON_S or not self.ledger.resubmittable(order.key, now):
+        if self.hearing.sessions.up_for_s(now) < LOGGED_ON_S or not self.hearing.ledger.resubmittable(order.key, now):
             return
-        session = self.queueing.route(order.terms.product_id, order.session if order.pinned else None)
+        session = self.hearing.queueing.route(order.terms.product_id, order.session if order.pinned else None)
         if session is None:
             return
-        self.ledger.resubmitted(order.key, now)
+        self.hearing.ledger.resubmitted(order.key, now)
         self.marks.wait_for(RequestKind.NEW_ORDER, order.key, self.record((), now))
         deadline = None if order.deadline is None else now.mono + (order.deadline - now.utc).total_seconds()
         item = Waiting(
@@ -77,7 +71,7 @@ class Doubts:
             deadline=deadline,
             request_id=order.client_order_id,
         )
-        self.sessions.put(session, item)
+        self.hearing.sessions.put(session, item)
         _log.warning("resubmitting", portfolio=order.portfolio, client_order_id=order.client_order_id)
 
 

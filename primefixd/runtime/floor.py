@@ -12,13 +12,10 @@ from attrs import frozen
 
 from primefixd.clock import Clock, Moment
 from primefixd.dispatch.calendar import MaintenanceWindow
-from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import OnMaintenance, Status
 from primefixd.runtime.feed import Body
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
-from primefixd.runtime.queueing import Queueing
-from primefixd.runtime.sessions import Sessions
 from primefixd.runtime.views import Maintenance, MaintenanceStage, PortfolioChanged, PortfolioView, SessionDay
 
 LOGON_APART_S = 0.2  # between the logons of two sessions after a window, so that they are not one burst
@@ -26,15 +23,12 @@ LOGON_JITTER_S = 1.0  # at most, before the first of them: other daemons come ba
 _REASON = "maintenance window of the venue"
 
 
-@frozen(kw_only=True)
+@frozen
 class TradingFloor:
     """`record` hands changes to the journal; `rest` says whether REST is read as well."""
 
-    ledger: Ledger
-    gate: Gate
-    sessions: Sessions
-    queueing: Queueing
     hearing: Hearing
+    gate: Gate
     record: Callable[[Iterable[Body], Moment], int]
     view: Callable[[], PortfolioView]
     clock: Clock
@@ -42,7 +36,7 @@ class TradingFloor:
     rest: bool
 
     def venue_time(self) -> datetime:
-        return self.clock().utc + timedelta(seconds=self.sessions.clock_offset_s())
+        return self.clock().utc + timedelta(seconds=self.hearing.sessions.clock_offset_s())
 
     def announce(self, window: MaintenanceWindow) -> None:
         self.record([_maintenance(MaintenanceStage.ANNOUNCED, window)], self.clock())
@@ -50,9 +44,9 @@ class TradingFloor:
     def last_orders(self, window: MaintenanceWindow) -> None:
         now = self.clock()
         self.gate.window, self.gate.in_window = window, False
-        for order in self.ledger.live():
+        for order in self.hearing.ledger.live():
             if order.status is Status.QUEUED and order.on_maintenance is OnMaintenance.REJECT:
-                self.queueing.withdraw(order)
+                self.hearing.queueing.withdraw(order)
                 self.record(self.hearing.end(order, "closed", now), now)
             elif order.replace is not None:
                 self.record(self.hearing.replaces.drop_queued(order, "the venue is closing", now), now)
@@ -62,28 +56,28 @@ class TradingFloor:
         now = self.clock()
         self.gate.in_window = True
         self.record([_maintenance(MaintenanceStage.STARTED, window)], now)
-        self.sessions.hold(_REASON, window=True)
+        self.hearing.sessions.hold(_REASON, window=True)
         self.record([PortfolioChanged(self.view())], now)
 
     async def reopen(self) -> None:
         now = self.clock()
         self.gate.window, self.gate.in_window = None, False
-        self.hearing.reconciling.begin(self.ledger.live(), self.rest, always=True)
+        self.hearing.reconciling.begin(self.hearing.ledger.live(), self.rest, always=True)
         self.record([PortfolioChanged(self.view())], now)
         await trio.sleep(self.uniform(0.0, LOGON_JITTER_S))
-        await self.sessions.release_in_turn(LOGON_APART_S)
+        await self.hearing.sessions.release_in_turn(LOGON_APART_S)
 
     async def restart(self) -> None:
         """By hand what the day does: every session logs out and on again, then the orders are asked about."""
-        self.hearing.reconciling.begin(self.ledger.live(), self.rest, always=True)
+        self.hearing.reconciling.begin(self.hearing.ledger.live(), self.rest, always=True)
         self.record([PortfolioChanged(self.view())], self.clock())
-        self.sessions.restart()
+        self.hearing.sessions.restart()
 
     async def reconciled(self) -> None:
         await self.hearing.reconciling.over()
 
     def opened(self, window: MaintenanceWindow) -> None:
-        ended = _maintenance(MaintenanceStage.ENDED, window, self.sessions.days())
+        ended = _maintenance(MaintenanceStage.ENDED, window, self.hearing.sessions.days())
         self.record([ended], self.clock())
 
 

@@ -7,13 +7,10 @@ import orjson
 from attrs import frozen
 
 from primefixd.clock import Clock, Moment
-from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, Status
 from primefixd.runtime.feed import Body
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
-from primefixd.runtime.journal import Journal
-from primefixd.runtime.queueing import Queueing
 from primefixd.runtime.store import Note
 from primefixd.runtime.views import PortfolioChanged, PortfolioView
 
@@ -26,13 +23,10 @@ class RecordNotes(Protocol):
     def __call__(self, changes: Iterable[Body], now: Moment, notes: tuple[Note, ...] = ()) -> int: ...
 
 
-@frozen(kw_only=True)
+@frozen
 class Halts:
-    ledger: Ledger
-    journal: Journal
-    gate: Gate
-    queueing: Queueing
     hearing: Hearing
+    gate: Gate
     record: RecordNotes
     view: Callable[[], PortfolioView]
     cancel: Callable[[Order, str, Moment], int]
@@ -48,18 +42,18 @@ class Halts:
         self.gate.halted = True
         note = Note(_NOTE, orjson.dumps({"client": client, "time": now.utc}))
         ticket = self.record([PortfolioChanged(self.view())], now, (note,))
-        for order in self.ledger.live():
+        for order in self.hearing.ledger.live():
             if order.status is Status.QUEUED:
-                self.queueing.withdraw(order)
+                self.hearing.queueing.withdraw(order)
                 ticket = self.record(self.hearing.end(order, "halted", now), now)
             else:
                 ticket = self.record(self.hearing.replaces.drop_queued(order, "the portfolio is halted", now), now)
                 if cancel_open and not order.cancel_wanted:
                     ticket = self.cancel(order, client, now)
-        return await self.journal.settled(ticket)
+        return await self.gate.journal.settled(ticket)
 
     async def resume(self) -> bool:
         """Take new orders again. Whether it is on disk already."""
         self.gate.halted = False
         ticket = self.record([PortfolioChanged(self.view())], self.clock(), (Note(_NOTE, None),))
-        return await self.journal.settled(ticket)
+        return await self.gate.journal.settled(ticket)

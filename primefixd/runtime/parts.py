@@ -63,83 +63,54 @@ def assemble(
     ledger = Ledger(shared.reconcile.grace_s)
     sessions = Sessions(settings, owner, shared.venue, ports)
     queueing, asking = Queueing(ledger, sessions), Asking(ledger, sessions)
-    cancels, replaces = Cancels(ledger, sessions, ports.new_id), Replaces(ledger, sessions)
-    quotes = Quotes(sessions)
-    reconciling = Reconciling((each.name for each in settings.sessions), shared.reconcile.most_s)
-    gate = Gate(journal, reconciling)
     hearing = Hearing(
         ledger=ledger,
         sessions=sessions,
         queueing=queueing,
         asking=asking,
-        cancels=cancels,
-        replaces=replaces,
-        quotes=quotes,
-        reconciling=reconciling,
+        cancels=Cancels(ledger, sessions, ports.new_id),
+        replaces=Replaces(ledger, sessions),
+        quotes=Quotes(sessions),
+        reconciling=Reconciling((each.name for each in settings.sessions), shared.reconcile.most_s),
     )
-    written = write(ledger)
+    written, gate = write(ledger), Gate(journal, hearing.reconciling)
     marks = Marks(ledger, journal, written)
-    intake = Intake(
-        portfolio=settings.name,
-        ledger=ledger,
-        journal=journal,
-        gate=gate,
-        sessions=sessions,
-        queueing=queueing,
-        cancels=cancels,
-        replaces=replaces,
-        quotes=quotes,
-        hearing=hearing,
-        record=record,
-        clock=clock,
-        new_id=ports.new_id,
-        schedule=shared.schedule,
-    )
-    floor = TradingFloor(
-        ledger=ledger,
-        gate=gate,
-        sessions=sessions,
-        queueing=queueing,
-        hearing=hearing,
-        record=record,
-        view=view,
-        clock=clock,
-        uniform=ports.uniform,
-        rest=rest is not None,
-    )
+    intake = _intake(settings.name, hearing, gate, record, shared)
+    floor = TradingFloor(hearing, gate, record, view, clock, ports.uniform, rest is not None)
     return Parts(
         ledger=ledger,
         sessions=sessions,
         queueing=queueing,
         asking=asking,
-        cancels=cancels,
-        departures=Departures(ledger, cancels, replaces, quotes),
-        reconciling=reconciling,
+        cancels=hearing.cancels,
+        departures=Departures(ledger, hearing.cancels, hearing.replaces, hearing.quotes),
+        reconciling=hearing.reconciling,
         hearing=hearing,
         marks=marks,
-        doubts=Doubts(
-            ledger=ledger,
-            sessions=sessions,
-            queueing=queueing,
-            asking=asking,
-            marks=marks,
-            record=written,
-            grace_s=shared.reconcile.grace_s,
-        ),
+        doubts=Doubts(hearing, marks, written, shared.reconcile.grace_s),
         rest=RestReading(ledger, hearing, written, rest, clock) if rest else None,
         gate=gate,
         intake=intake,
-        halts=Halts(
-            ledger=ledger,
-            journal=journal,
-            gate=gate,
-            queueing=queueing,
-            hearing=hearing,
-            record=record,
-            view=view,
-            cancel=intake.begin_cancel,
-            clock=clock,
-        ),
+        halts=Halts(hearing, gate, record, view, intake.begin_cancel, clock),
         floor=floor,
         day=TradingDay(floor, shared.schedule, shared.last_order_lead_s),
+    )
+
+
+def _intake(portfolio: str, hearing: Hearing, gate: Gate, record: RecordNotes, shared: Shared) -> Intake:
+    return Intake(
+        portfolio=portfolio,
+        ledger=hearing.ledger,
+        journal=shared.journal,
+        gate=gate,
+        sessions=hearing.sessions,
+        queueing=hearing.queueing,
+        cancels=hearing.cancels,
+        replaces=hearing.replaces,
+        quotes=hearing.quotes,
+        hearing=hearing,
+        record=record,
+        clock=shared.ports.clock,
+        new_id=shared.ports.new_id,
+        schedule=shared.schedule,
     )

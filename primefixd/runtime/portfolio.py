@@ -211,6 +211,10 @@ class Portfolio:
 
     # What is seen of it
 
+    @property
+    def session_names(self) -> frozenset[str]:
+        return frozenset(view.name for view in self.sessions())
+
     def sessions(self) -> tuple[SessionView, ...]:
         return self._parts.sessions.views()
 

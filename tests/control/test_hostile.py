@@ -43,7 +43,7 @@ BAD_TEXTS = {
     "nan": '{"jsonrpc":"2.0","id":NaN,"method":"server.info"}',
     "a list for params": '{"jsonrpc":"2.0","id":1,"method":"server.info","params":[1]}',
     "no method": '{"jsonrpc":"2.0","id":1,"method":"order.__init__"}',
-    "one that is not served": '{"jsonrpc":"2.0","id":1,"method":"portfolio.halt","params":{"portfolio":"main"}}',
+    "one that is not served": '{"jsonrpc":"2.0","id":1,"method":"portfolio.close","params":{"portfolio":"main"}}',
     "twice the id": '{"jsonrpc":"2.0","id":1,"id":2,"method":"server.info"}',
     "ten thousand unknown names": json.dumps(
         {"jsonrpc": "2.0", "id": 1, "method": "order.submit", "params": {f"limit_pric{n}": 1 for n in range(10_000)}}

@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from primefixd.control.messages import (
     BATCH_MAX,
+    Call,
+    Failure,
+    parse,
+)
+from primefixd.control.parameters import (
     METHODS,
     ONLY_TIMES_IN_FORCE,
-    Call,
     CancelAll,
     CancelOrder,
-    Failure,
     GetOrder,
     ListOrders,
     ListPortfolios,
@@ -27,7 +30,6 @@ from primefixd.control.messages import (
     SubmitOrder,
     Subscribe,
     Unsubscribe,
-    parse,
 )
 from primefixd.orders.model import (
     OnDoubt,

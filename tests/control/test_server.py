@@ -9,7 +9,7 @@ import trio
 
 from primefixd import client, websocket
 from primefixd.client import Refused
-from primefixd.control import messages, methods
+from primefixd.control import methods, parameters
 from primefixd.control.server import OUTGOING_MAX, admitted
 from primefixd.control.settings import ClientSettings, Right
 from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS
@@ -212,17 +212,17 @@ async def test_a_long_batch_lets_others_run_between_its_requests(plane, autojump
 
 
 def test_every_method_that_is_parsed_is_served_and_the_other_way_round():
-    assert methods.METHODS.keys() == messages.METHODS.keys()
+    assert methods.METHODS.keys() == parameters.METHODS.keys()
 
 
-ADMIN = {"order.resolve", "order.adopt"}
+ADMIN = {"order.resolve", "order.adopt", "portfolio.halt", "portfolio.resume", "session.restart"}
 
 
 @pytest.mark.parametrize(
     ("name", "may"),
     [("reader", {"order.get", "order.list", "events.subscribe", "events.unsubscribe", "portfolio.list",
                  "session.list", "server.info"}),
-     ("trader", set(messages.METHODS) - ADMIN), ("admin", ADMIN)],
+     ("trader", set(parameters.METHODS) - ADMIN), ("admin", ADMIN)],
 )  # fmt: skip
 async def test_rights_by_method(plane, autojump_clock, name, may):
     params = {"order.submit": ORDER, "order.cancel": {"client_order_id": "x"}, "order.get": {"client_order_id": "x"}}
@@ -233,10 +233,12 @@ async def test_rights_by_method(plane, autojump_clock, name, may):
         "reason": "asked the venue",
     }
     params["order.adopt"] = {"order_id": "x"}
+    params |= {"portfolio.halt": {"portfolio": "*"}, "portfolio.resume": {"portfolio": "*"}}
+    params["session.restart"] = {"session": "m-1"}
     params["order.replace"] = {"client_order_id": "x", "limit_price": "1"}
     params["quote.request"] = {"product_id": "BTC-USD", "side": "BUY", "base_quantity": "1", "limit_price": "1"}
     async with plane.connect(name) as who:
-        for method in messages.METHODS:
+        for method in parameters.METHODS:
             try:
                 await who.call(method, **params.get(method, {}))
                 code = None

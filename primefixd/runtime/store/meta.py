@@ -7,8 +7,6 @@ from attrs import Factory, define, frozen
 
 from primefixd.runtime.store.schema import COUNTED, crc, insertion
 
-_A_ROW = 1 << 32  # so that a sum also counts its rows
-
 
 @define
 class Tally:
@@ -19,11 +17,11 @@ class Tally:
 
     def add(self, checksum: int) -> None:
         """A row came."""
-        self.sum += _A_ROW + checksum
+        self.sum += checksum
 
     def take(self, checksum: int) -> None:
         """A row went."""
-        self.sum -= _A_ROW + checksum
+        self.sum -= checksum
 
 
 def no_rows() -> dict[str, Tally]:
