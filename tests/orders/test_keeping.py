@@ -145,6 +145,12 @@ def test_the_final_orders_touched_longest_ago_turn_cold(monkeypatch: pytest.Monk
     assert cold(ledger) == ["b"]
     ledger.keep()
     assert cold(ledger) == ["b", "c"]
+    hears(ledger, "d", fill("late", "0.1", "0.1", 4), 9)
+    hears(ledger, "a", fill("later", "0.1", "0.2", 4), 9)
+    end(ledger, "e", seconds=10)
+    hears(ledger, "d", fill("later", "0.1", "0.2", 4), 11)
+    ledger.keep()
+    assert cold(ledger) == ["a", "b", "c"]
 
 
 @pytest.mark.usefixtures("none_warm")

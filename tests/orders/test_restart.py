@@ -344,6 +344,20 @@ def test_rule_05_a_gap_is_told_once_and_asked_about_after_its_grace_by_the_wall_
     assert story.order.filled_quantity == Decimal("0.4")
 
 
+def test_rule_05_a_total_that_shrank_once_is_asked_about_after_a_restart_too() -> None:
+    story = Story()
+    story.hears(answer("partially_filled", 1, cumulative_quantity="0.4"))
+    story.seconds = 40
+    story.hears(answer("partially_filled", 2, cumulative_quantity="0.4", average_price=Decimal(100)))
+    story.hears(answer("partially_filled", 3, cumulative_quantity="0.2", average_price=Decimal(100)))
+    story.ledger = restarted(story.ledger)
+    assert story.ledger.gaps_due(at(50), 30.0) == []
+    assert [each.key for each in story.ledger.gaps_due(at(72), 30.0)] == ["a"]
+    story.seconds = 80
+    story.hears(answer("partially_filled", 4, cumulative_quantity="0.2", average_price=Decimal(100)))
+    assert story.order.filled_quantity == Decimal("0.2")
+
+
 def test_rule_05_the_gap_of_a_final_order_is_asked_about_too() -> None:
     story = Story()
     assert "FillGap" in names(story.hears(word("cancelled", t=1, exec_id="x", cumulative_quantity="0.4")))
