@@ -11,6 +11,12 @@ from tests.support.machine import ROOT, Machine, machine
 
 SETTLE_S = 30.0
 UNIT = "primefixd.service"
+REST_PORT = 8419
+RESTING = (
+    "submit --portfolio main --product-id BTC-USD --side BUY --type LIMIT --base-quantity 0.01"
+    " --limit-price 1000 --time-in-force GOOD_UNTIL_CANCELLED --client-order-id"
+)
+AS_CLIENT = ("setpriv", "--reuid=4242", "--regid=primefixd", "--clear-groups", "primefixd")
 # As shipped, but for a watchdog that does not keep the tests waiting.
 IMPATIENT = "[Service]\nWatchdogSec=3s\nRestartSec=100ms\n"
 
@@ -19,6 +25,7 @@ def configured(port: int, socket: str) -> str:
     """The sample configuration, at the sandbox; a program on the Unix socket is a client by its user id."""
     text = (ROOT / "etc" / "primefixd.yaml").read_text()
     text = text.replace("fix.prime.coinbase.com", "127.0.0.1").replace("ca_file: null ", "ca_file: /etc/ca.pem ", 1)
+    text = text.replace("https://api.prime.coinbase.com", f"http://127.0.0.1:{REST_PORT}")
     text = text.replace("- 127.0.0.1:8417", f"- 127.0.0.1:{port}\n    - unix:{socket}")
     return text.replace(
         "  clients:\n", "  clients:\n    - {name: local, uid: 4242, portfolios: '*', may: [read, trade]}\n"
@@ -58,7 +65,14 @@ def booted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
         install(made, "/etc/primefixd", 8417, "/run/primefixd/control.sock")
         made.run("systemctl", "daemon-reload")
         venue = ["/usr/bin/primefixd", "sandbox", "--config", "/etc/primefixd/primefixd.yaml"]
-        folders = ["--credentials", "/etc/primefixd/credentials", "--state-dir", "/var/lib/sandbox"]
+        folders = [
+            "--credentials",
+            "/etc/primefixd/credentials",
+            "--state-dir",
+            "/var/lib/sandbox",
+            "--rest-port",
+            str(REST_PORT),
+        ]
         made.run("systemd-run", "--unit=sandbox", *venue, *folders)
         until(lambda: made.run("cat", "/etc/ca.pem", check=False), lambda: made.run("journalctl", "-u", "sandbox"))
         yield made
@@ -91,11 +105,11 @@ def until(done: Callable[[], object], told: Callable[[], object]) -> None:
         time.sleep(0.1)
 
 
-def until_open(booted: Machine, unit: str = UNIT) -> None:
+def until_open(booted: Machine, also: str = "", unit: str = UNIT) -> None:
     def log() -> str:
         return str(show(booted, "StatusText", unit=unit)) + booted.run("journalctl", "-u", unit, "-n", "30")
 
-    until(lambda: show(booted, "StatusText", unit=unit)[0].startswith("OPEN 7/7 sessions, "), log)
+    until(lambda: show(booted, "StatusText", unit=unit)[0].startswith(f"OPEN 7/7 sessions, {also}"), log)
 
 
 def test_it_starts_and_tells_its_status(service: Machine) -> None:
@@ -127,13 +141,10 @@ def test_it_runs_hardened_and_as_its_own_user(service: Machine) -> None:
 
 def test_clients_on_the_unix_socket_are_known_by_their_user_id(service: Machine) -> None:
     until_open(service)
-    order = ["--product-id", "BTC-USD", "--side", "BUY", "--type", "LIMIT", "--base-quantity", "0.01"]
-    terms = [*order, "--limit-price", "1000", "--time-in-force", "GOOD_UNTIL_CANCELLED"]
-    as_client = ["setpriv", "--reuid=4242", "--regid=primefixd", "--clear-groups", "primefixd"]
-    service.run(*as_client, "submit", "--portfolio", "main", "--client-order-id", "mine", *terms)
-    until(lambda: "1 open order," in show(service, "StatusText")[0], lambda: show(service, "StatusText"))
-    service.run(*as_client, "cancel", "mine")
-    until(lambda: "0 open orders," in show(service, "StatusText")[0], lambda: show(service, "StatusText"))
+    service.run(*AS_CLIENT, *RESTING.split(), "mine")
+    until_open(service, "1 open order,")
+    service.run(*AS_CLIENT, "cancel", "mine")
+    until_open(service, "0 open orders,")
 
 
 def test_the_journal_has_its_lines_as_json_with_priority(service: Machine) -> None:
@@ -155,14 +166,18 @@ def test_what_it_keeps_only_it_can_read(service: Machine) -> None:
     assert service.run("stat", "-c", "%a %U", "/run/primefixd").split() == ["750", "primefixd"]
 
 
-def test_a_daemon_that_hangs_is_ended_and_started_again(service: Machine) -> None:
+def test_a_daemon_that_hangs_is_ended_and_the_next_one_knows_its_orders(service: Machine) -> None:
     until_open(service)
+    service.run(*AS_CLIENT, *RESTING.split(), "kept")
+    until_open(service, "1 open order,")
     (before,) = show(service, "MainPID")
     service.run("kill", "-STOP", before)
     until(lambda: show(service, "NRestarts") == ("1",), lambda: show(service, "NRestarts", "SubState"))
-    until_open(service)
+    until_open(service, "1 open order,")
     assert show(service, "MainPID") != (before,)
     assert "Watchdog timeout" in service.run("journalctl", "-u", UNIT, "-o", "cat")
+    service.run(*AS_CLIENT, "cancel", "kept")
+    until_open(service, "0 open orders,")
 
 
 def test_a_daemon_that_does_well_outlives_its_watchdog(service: Machine) -> None:
@@ -203,7 +218,7 @@ def test_an_instance_has_a_user_folders_and_encrypted_credentials_of_its_own(boo
     install(booted, "/etc/primefixd/blue", 8418, "/run/primefixd-blue/control.sock")
     encrypt(booted, "/etc/primefixd/blue/credentials", unit)
     start(booted, unit)
-    until_open(booted, unit)
+    until_open(booted, unit=unit)
     assert booted.run("stat", "-c", "%a %U", "/var/lib/primefixd-blue").split() == ["700", "primefixd-blue"]
     booted.run("systemctl", "stop", unit)
     assert show(booted, "Result", "ExecMainStatus", unit=unit) == ("success", "0")
