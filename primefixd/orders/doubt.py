@@ -77,7 +77,6 @@ def resolve(entry: Entry, resolution: Resolution, now: Moment) -> list[Change]:
         reject_reason=RejectReason.OTHER.value if rejected else None,
         updated_at=now.utc,
     )
-    entry.ended = False  # the venue has not said so
     return [*(evolve(each, order=entry.order) for each in told), OrderUpdated(entry.order)]
 
 
@@ -110,7 +109,7 @@ def _word(entry: Entry, resolution: Resolution, quantity: Decimal) -> Fill:
         exec_id=exec_id,
         cumulative_quantity=resolution.filled_quantity,
         last_quantity=quantity,
-        last_price=rest if rest is not None and entry.order.filled_quantity else average,
+        last_price=rest or average,
         commission=None,
         fees=(),
         venue=None,

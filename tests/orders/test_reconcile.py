@@ -170,7 +170,7 @@ def test_rule_05_an_end_that_carried_no_time_does_not_make_every_answer_old() ->
     story = gapped()
     story.hears(word("cancelled", cumulative_quantity="0.7"))
     story.waits(60)
-    assert names(story.answers("0.7", "105", 4, "cancelled")) == ["OrderFilled"]
+    assert names(story.answers("0.7", "105", 2, "cancelled")) == ["OrderFilled"]
 
 
 def test_rule_05_sized_in_quote_the_same() -> None:
@@ -317,6 +317,91 @@ def test_rule_05_a_correction_of_what_stands_in() -> None:
     assert (story.filled[0], story.reconciled()) == ("0.6", [])
 
 
+def test_rule_05_an_overtaken_answer_lowers_nothing() -> None:
+    story = reconciled()
+    for _ in range(3):
+        story.waits()
+        assert "FillBusted" not in names(story.answers("0.4", "102", 3))
+    assert story.filled[0] == "0.7"
+
+
+def test_rule_05_what_stands_in_goes_down_to_what_was_heard_at_most() -> None:
+    story = reconciled()
+    story.answers("0.1", "102", 6)
+    story.waits()
+    assert names(story.answers("0.1", "102", 6))[0] == "FillBusted"
+    assert (story.filled[0], story.reconciled(), story.ledger.gapped()) == ("0.2", [], [])
+
+
+def test_rule_05_lowered_without_an_average_it_keeps_its_price() -> None:
+    story = reconciled()
+    story.answers("0.4", None, 6)
+    story.waits()
+    assert names(story.answers("0.4", None, 6)) == ["FillBusted", "OrderFilled"]
+    assert story.reconciled() == [("0.2", "106")]
+
+
+def test_rule_05_after_a_bust_that_nobody_heard_time_decides() -> None:
+    story = reconciled()
+    story.answers("0.4", "102", 6)
+    story.waits()
+    story.answers("0.4", "102", 6)
+    assert names(story.hears(fill("i", "0.2", "0.6", 3))) == ["FillCorrected"], "its total lies beyond what is counted"
+    assert story.filled[0] == "0.4"
+
+
+def test_rule_05_what_came_and_went_leaves_another_gap_open() -> None:
+    story = reconciled()
+    story.hears(bust("g", "b", 6, cumulative_quantity="0.4"))
+    story.answers("0.4", "102", 6)
+    story.waits()
+    story.answers("0.4", "102", 6)
+    assert names(story.hears(fill("k", "0.1", "0.6", 7)))[-1] == "FillGap"
+    assert names(story.hears(fill("g", "0.3", "0.4", 3))) == ["OrderFilled", "FillBusted"]
+    assert story.ledger.gapped() == [story.order]
+    story.waits()
+    story.answers("0.6", "102", 7)
+    assert story.filled[0] == "0.6"
+
+
+def test_rule_05_a_total_from_before_a_bust_is_no_gap_once_an_answer_told_a_newer_one() -> None:
+    story = Gapped()
+    story.hears(fill("e", "0.4", "0.4", 2), fill("f", "0.1", "0.5", 3), bust("f", "b", 5, cumulative_quantity="0.4"))
+    story.answers("0.4", "100", 6)
+    assert "FillGap" not in names(story.hears(word("pending_cancel", t=4, exec_id="p", cumulative_quantity="0.5")))
+
+
+def test_rule_05_an_answer_as_old_as_the_last_change_still_counts() -> None:
+    """The bust comes late, and all of it happened within one tick of the venue's clock."""
+    story = Gapped()
+    story.answers("0.3", "99", 4)
+    story.hears(fill("x", "0.1", "0.4", 4, last_price="99"))
+    story.answers("0.3", "99", 4)
+    story.waits()
+    assert "OrderFilled" in names(story.answers("0.3", "99", 4))
+    story.hears(bust("x", "b", 4, cumulative_quantity="0.3"))
+    assert names(story.answers("0.3", "99", 4)) == ["FillGap"]
+    story.waits()
+    story.answers("0.3", "99", 4)
+    assert story.filled[0] == "0.3"
+
+
+def test_rule_05_a_bust_whose_total_is_another_than_ours_is_asked_about() -> None:
+    story = Gapped()
+    story.hears(fill("e", "0.4", "0.4", 2), fill("f", "0.2", "0.6", 3))
+    assert story.hears(bust("f", "b", 4, cumulative_quantity="0.5")).ask
+    assert not story.hears(bust("e", "c", 5, cumulative_quantity="0")).ask
+
+
+def test_rule_05_a_gap_that_grew_is_asked_about_anew() -> None:
+    story = gapped()
+    for _ in range(GAP_ASKS_MAX + 1):
+        story.waits()
+    assert story.waits() == []
+    story.hears(fill("j", "0.1", "0.9", 6))
+    assert story.waits() == [story.order]
+
+
 # REST
 
 
@@ -382,6 +467,52 @@ def test_rule_05_rest_fills_take_the_place_of_what_stood_in() -> None:
     changes = story.lists(rest("1", "0.1"), rest("2", "0.1"), rest("3", "0.2", "105", 3), rest("4", "0.3", "107", 3))
     assert names(changes) == ["FillCorrected", "OrderFilled", "FillCorrected"]
     assert (story.reconciled(), story.filled) == ([], ("0.7", "73.1"))
+
+
+def test_rule_05_rest_fills_alike_take_the_place_of_what_stood_in_and_not_of_each_other() -> None:
+    story = reconciled()
+    story.lists(rest("1", "0.1"), rest("2", "0.1"), rest("3", "0.25", "106", 3), rest("4", "0.25", "106", 3))
+    assert (story.reconciled(), set(story.sums.told) - {"f", "h", "3", "4"}) == (
+        [],
+        {"reconciled/v/1", "reconciled/v/2"},
+    )
+    assert sorted(one.exec_id for one in story.sums.fills.values()) == ["3", "4", "f", "h"]
+
+
+def test_rule_05_a_real_fill_takes_the_place_of_the_rest_fill_with_its_terms() -> None:
+    story = reconciled()
+    story.lists(rest("1", "0.1"), rest("2", "0.1"), rest("3", "0.2", "105", 3), rest("4", "0.3", "107", 3))
+    judged = story.hears(fill("g", "0.3", "0.4", 3, last_price="107"))
+    assert names(judged) == ["FillCorrected"]
+    assert isinstance(told := judged.changes[0], FillCorrected) and told.replaces == "4"
+
+
+@pytest.mark.parametrize("name", ["f", "1"], ids=["by its id", "by its terms"])
+def test_rule_05_one_fill_of_rest_is_matched_by_one_that_was_heard(name: str) -> None:
+    story = Gapped()
+    story.hears(fill("f", "0.1", "0.2", 3))
+    assert names(story.lists(rest(name, "0.1"), rest("2", "0.1"))) == ["OrderFilled"]
+    assert story.filled == ("0.2", "20")
+
+
+def test_rule_05_what_stands_in_is_not_what_was_heard_even_with_the_same_terms() -> None:
+    story = reconciled()
+    assert names(story.lists(rest("1", "0.1"), rest("2", "0.1"), rest("3", "0.5", "106"))) == ["FillCorrected"]
+
+
+def test_rule_05_a_fill_that_was_taken_back_is_known_though_rest_still_lists_it() -> None:
+    story = Gapped()
+    story.hears(fill("e", "0.4", "0.4", 2), bust("e", "b", 3, cumulative_quantity="0"))
+    story.hears(word("restated", "partially_filled", 4, exec_id="r", cumulative_quantity="0.2"))
+    assert names(story.lists(rest("e", "0.4"), rest("g", "0.2"))) == ["OrderFilled"]
+
+
+def test_rule_05_rest_fills_that_end_the_order_end_its_replace() -> None:
+    story = Gapped()
+    story.hears(fill("f", "0.4", "1", 3))
+    story.ledger.replace_queued("a", "a2", story.order.terms, at(4))
+    story.ledger.replace_sent("a", at(4))
+    assert names(story.lists(rest("f", "0.4"), rest("g", "0.6")))[-1] == "ReplaceRejected"
 
 
 def test_rule_05_rest_fills_that_reach_the_size_fill_the_order() -> None:
