@@ -99,6 +99,15 @@ def test_a_gap_in_the_events_is_named(tmp_path: Path) -> None:
         opened(tmp_path / "state")
 
 
+@pytest.mark.parametrize("text", [b"CREATE TABLE meta", b"state, crc", b"order.updated"])
+def test_text_that_is_no_longer_text_is_damage(tmp_path: Path, text: bytes) -> None:
+    journal_of(tmp_path / "state", 6, 0)
+    database = tmp_path / "state" / "journal.sqlite"
+    database.write_bytes(database.read_bytes().replace(text, b"\xff" + text[1:]))
+    with pytest.raises(StoreRefused, match=r"journal\.sqlite is damaged: .*; restore a backup"):
+        opened(tmp_path / "state")
+
+
 def test_an_old_row_with_its_checksum_put_back_is_noticed(tmp_path: Path) -> None:
     store = opened(tmp_path)
     store.commit(commit(1))
