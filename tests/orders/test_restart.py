@@ -322,8 +322,9 @@ def test_rule_04_corrections_are_named_and_ordered_across_restarts(monkeypatch: 
         story.ledger.keep()
     assert "FillCorrected" not in names(story.hears(correction("e", "b", "0.2", 4))), "older than the one that stands"
     assert story.order.filled_quantity == Decimal("0.4")
-    story.ledger = restarted(story.ledger)
+    story.ledger.keep()
     assert "FillCorrected" in names(story.hears(correction("c", "d", "0.1", 6)))
+    story.ledger.keep()
     assert "FillBusted" in names(story.hears(bust("d", "z", 7)))
     assert story.order.filled_quantity == Decimal("0.1")
 
