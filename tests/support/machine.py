@@ -22,7 +22,7 @@ LIFE_S = 240  # then it ends by itself, whatever became of who started it
 BOOT_S = 40
 COMMAND_S = 40
 END_S = 10
-_TOOLS = ("systemd-nspawn", "unshare", "nsenter", "timeout", "mount")
+_TOOLS = ("systemd-nspawn", "unshare", "nsenter", "setpriv", "timeout", "mount")
 _HIERARCHIES = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 _TARGET = "[Unit]\nRequires=basic.target\nAfter=basic.target\nAllowIsolate=yes\n"
 _PROGRAM = """#!/bin/sh
@@ -100,7 +100,8 @@ def _command(folder: Path, group: str) -> list[str]:
     script = _BOOT.format(hierarchies=" ".join(_HIERARCHIES), life=LIFE_S)
     shown = {"python": sys.base_prefix, "pure": sysconfig.get_path("purelib"), "plat": sysconfig.get_path("platlib")}
     binds = [f"--bind-ro={path}:/opt/{name}" for name, path in shown.items()]
-    return ["unshare", "--mount", "--propagation=private", "sh", "-c", script, "sh", str(folder), group, *binds]
+    bound_to_us = ["setpriv", "--pdeathsig=TERM", "unshare", "--mount", "--propagation=private"]
+    return [*bound_to_us, "sh", "-c", script, "sh", str(folder), group, *binds]
 
 
 def _prepare(folder: Path) -> None:
