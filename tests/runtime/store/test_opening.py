@@ -99,7 +99,7 @@ def test_a_gap_in_the_events_is_named(tmp_path: Path) -> None:
         opened(tmp_path / "state")
 
 
-@pytest.mark.parametrize("text", [b"CREATE TABLE meta", b"state, crc", b"order.updated"])
+@pytest.mark.parametrize("text", [b"metameta", b"order.updated"])
 def test_text_that_is_no_longer_text_is_damage(tmp_path: Path, text: bytes) -> None:
     journal_of(tmp_path / "state", 6, 0)
     database = tmp_path / "state" / "journal.sqlite"
