@@ -27,9 +27,7 @@ class Entry:
     counted: Decimal = Decimal(0)  # the venue's largest total, less what it took back; never below what was heard
     missing: Decimal = Decimal(0)  # how much of that was not heard as fills, when last told
     asking: int = field(default=0, metadata=UNKEPT)  # status requests that left and were not answered yet
-    answer: Report | None = field(
-        default=None, metadata=UNKEPT
-    )  # the last answer: other sessions may carry copies of it
+    answer: Report | None = field(default=None, metadata=UNKEPT)  # the last one: other sessions may carry copies
     early: list[Report] = field(factory=list)  # busts and corrections of executions that were not heard yet
     ended: bool = False  # by the venue's word, not by ours
     reopened: bool = False  # after it had ended

@@ -161,8 +161,8 @@ class Shelf:
             self._aliases.update(dict.fromkeys(each.ids[1:], each.key))
             if each.order_id:
                 self._by_order_id.setdefault(each.order_id, each.key)
-        for key in executions:
-            raise ValueError(f"there are executions of order {key}, but not the order")
+        if executions:
+            raise ValueError(f"there are executions of order {next(iter(executions))}, but not the order")
         ended = [(each.final_at, each.key) for each in kept.orders if each.final_at is not None]
         self._final.update((key, at) for at, key in sorted(ended))
         self._remember(kept.ids)
