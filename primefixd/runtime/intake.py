@@ -28,6 +28,7 @@ from primefixd.runtime.sessions import Sessions
 CANCEL_DURABLE_MOST_S = 1.0  # how long the answer to a cancel waits for the disk; the cancel itself waits for nothing
 EXPIRY_LEAD = timedelta(minutes=5)  # so long before the window, and in it, an expiry is warned of
 EXPIRY_WARNING = "expires in the venue's daily maintenance or just before it; the venue advises 16:55 New York time"
+_NOT_DURABLE = "not_durable"  # why such an order ended
 NO_ID_WARNING = "without a client_order_id a lost reply cannot be retried"
 
 
@@ -54,10 +55,8 @@ class Intake:
         """Accept an order, or say why not. Accepted means on disk, queued to leave, and told as an event."""
         now = self.clock()
         key = submission.client_order_id or self.new_id(now)
-        if self.ledger.used(key):
-            told = refusals.repeated(key, self.ledger.get(key), submission)
-            await self.journal.settled(self.journal.last)
-            return told
+        if self.ledger.used(key) and not self._freed(key):
+            return await self._repeated(key, submission)
         refused = self._refusal(submission, now)
         if refused is not None:
             return refused
@@ -208,13 +207,28 @@ class Intake:
             updated_at=now.utc,
         )
 
+    async def _repeated(self, key: str, submission: Submission) -> Submitted | Refused:
+        """The same id again. Its first submission may still wait for the disk, and then end for want of it."""
+        told = refusals.repeated(key, self.ledger.get(key), submission)
+        await self.journal.settled(self.journal.last)
+        if isinstance(told, Submitted) and not (self.journal.is_told(told.cursor) and self.ledger.used(key)):
+            return refusals.not_durable()
+        return told
+
     def _undone(self, key: str) -> bool:
-        """An order could not be made durable: it never leaves, and its id is free again; False if it is on disk now."""
+        """An order could not be made durable: it never leaves, and its id is free again; False if it has left."""
         now, order = self.clock(), self.ledger.get(key)
-        if order is None or order.status is not Status.QUEUED:
+        if order is None or order.status not in (Status.QUEUED, Status.REJECTED) or order.sent_at is not None:
             return order is None or order.final
         self.queueing.withdraw(order)
-        self.record(self.hearing.end(order, "not_durable", now), now)
+        self.record(self.hearing.end(order, _NOT_DURABLE, now), now)
+        return self._freed(key)
+
+    def _freed(self, key: str) -> bool:
+        """Whether that id was only ever given to an order that could not be made durable: then it is free again."""
+        order = self.ledger.get(key)
+        if order is None or order.reject_reason != _NOT_DURABLE:
+            return False
         self.ledger.discard(key)
         return True
 

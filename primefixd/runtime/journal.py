@@ -23,7 +23,9 @@ from primefixd.runtime.store import Batch, Note, Stored, StoredEvent, Unwritable
 RETRY_S = 1.0  # between attempts while the disk cannot be written
 DURABLE_MOST_S = 10.0  # how long a request waits for the disk; then it is answered as if the disk could not be written
 GROUP_MAX_BATCHES = 1_000  # in one transaction
-WAITING_MAX_BATCHES = 10_000  # while the disk cannot be written; then the sessions log out and the venue keeps the rest
+WAITING_MAX_BATCHES = (
+    10_000  # for the disk; then nothing new is taken, the sessions log out, and the venue keeps the rest
+)
 EVENTS_READ_MAX = 500  # in one reading
 
 Words = Callable[[Body], tuple[str, bytes]]
@@ -37,7 +39,7 @@ class Journal:
 
     def __init__(self, store: Storage, stored: Stored, feed: Feed, words: Words, blocking: RunBlocking) -> None:
         self.id = stored.journal
-        self.writable = True
+        self._failing = False
         self._store, self._feed, self._words, self._blocking = store, feed, words, blocking
         self._assigned = stored.newest
         self._waiting: deque[tuple[Batch, tuple[Event, ...]]] = deque()
@@ -62,6 +64,11 @@ class Journal:
         return self._store.oldest
 
     @property
+    def writable(self) -> bool:
+        """Whether what is appended now can be expected on disk soon."""
+        return not (self._failing or self.full)
+
+    @property
     def full(self) -> bool:
         """Whether so much waits for the disk that nothing more should be heard from the venue."""
         return len(self._waiting) >= WAITING_MAX_BATCHES
@@ -82,7 +89,13 @@ class Journal:
         self._waiting.append((Batch(portfolio, keeping, rows, notes), events))
         self._appended += 1
         self._work.set()
+        if self.full:  # a disk that hangs fails no commit
+            self._wake()
         return self._appended
+
+    def is_told(self, cursor: int) -> bool:
+        """Whether the event with that cursor is on disk, and told."""
+        return cursor <= self._feed.newest
 
     def is_settled(self, ticket: int) -> bool:
         """Whether it is on disk, and its events are told."""
@@ -94,6 +107,10 @@ class Journal:
             while ticket > self._settled and self.writable:
                 await self._moved.wait()
         return ticket <= self._settled
+
+    def cursor_of(self, ticket: int) -> int:
+        """What a client may resume from: the newest cursor, or of what is not on disk yet, the newest that was told."""
+        return self._assigned if self.is_settled(ticket) else self._feed.newest
 
     async def moved(self) -> None:
         """Wait for the next commit, or for the next failure of one."""
@@ -134,9 +151,9 @@ class Journal:
         except Unwritable as error:
             self._failed(error)
             return False
-        if not self.writable:
+        if self._failing:
             _log.info("journal_writable")
-        self.writable = True
+        self._failing = False
         for _, events in group:
             self._waiting.popleft()
             for event in events:
@@ -146,9 +163,9 @@ class Journal:
         return True
 
     def _failed(self, error: Unwritable) -> None:
-        if self.writable:
+        if not self._failing:
             _log.critical("journal_not_writable", error=str(error), waiting_batches=len(self._waiting))
-        self.writable = False
+        self._failing = True
         self._wake()
 
     def _wake(self) -> None:

@@ -56,6 +56,7 @@ class Connection:
         self.peer = ""
         self.ended = False
         self.muted = False
+        self._sending = trio.Lock()
 
     async def run(self) -> None:
         while not self.ended:
@@ -85,18 +86,22 @@ class Connection:
     async def _flush(self) -> None:
         while not self.muted and (outgoing := self.session.next_outgoing(self._clock())) is not None:
             try:
-                await self._stream.send_all(outgoing.data)
+                await self.raw(outgoing.data)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 return
 
-    async def say(self, text: str) -> None:
-        """Send an application message, `35=8|11=…` in the published examples' notation."""
+    async def say(self, *texts: str) -> None:
+        """Send application messages at once, `35=8|11=…` in the published examples' notation."""
+        await self.raw(b"".join(map(self._said, texts)))
+
+    def _said(self, text: str) -> bytes:
         fields = [(int(tag), value) for tag, _, value in (part.partition("=") for part in text.strip("|").split("|"))]
         assert fields[0][0] == 35
-        await self._stream.send_all(self.session.send(fields[0][1], fields[1:], self._clock()).data)
+        return self.session.send(fields[0][1], fields[1:], self._clock()).data
 
     async def raw(self, data: bytes) -> None:
-        await self._stream.send_all(data)
+        async with self._sending:
+            await self._stream.send_all(data)
 
     async def cut(self) -> None:
         """The connection breaks without a word."""
