@@ -19,6 +19,7 @@ START_S = 20.0
 SETTLE_S = 30.0
 STOP_S = 20.0
 TOKEN = "a-token-for-tests"
+KILLABLE = Path(__file__).with_name("killable.py")
 
 
 def free_port() -> int:
@@ -29,7 +30,7 @@ def free_port() -> int:
 
 
 def configuration(folder: Path, *, portfolios: int = 1, sessions: int = 2, drop_copy: bool = False, **more: Any) -> str:
-    """A daemon's configuration as text. `more`: heartbeat_s, spread, tls (bool), venue_port."""
+    """A daemon's configuration as text. `more`: heartbeat_s, spread, tls (bool), venue_port, top (further lines)."""
     tls = more.get("tls", True)
     lines = [
         "venue:",
@@ -42,6 +43,7 @@ def configuration(folder: Path, *, portfolios: int = 1, sessions: int = 2, drop_
         "  clients:",
         f"    - {{name: desk, token: {{value: {TOKEN}}}, portfolios: '*', may: [read, trade, admin]}}",
         f"state_dir: {folder / 'state'}",
+        *more.get("top", ()),
         "portfolios:",
     ]
     for p in range(portfolios):
@@ -81,8 +83,11 @@ class World:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        return self._run(name, "-m", "primefixd", *arguments, "--config", str(self.file))
+
+    def _run(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{name}.out").open("ab") as out, (self.folder / f"{name}.err").open("ab") as err:
-            command = [*self.before, sys.executable, "-m", "primefixd", *arguments, "--config", str(self.file)]
+            command = [*self.before, sys.executable, *arguments]
             process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=dict(os.environ))
         self.processes[name] = process
         return process
@@ -107,6 +112,10 @@ class World:
             while self._starts() == started_before:
                 assert process.poll() is None, (self.folder / "daemon.err").read_text()
                 await trio.sleep(0.05)
+
+    def start_doomed(self, point: str, number: int) -> None:
+        """Start a daemon that kills itself at the `number`-th crossing of `point`; it may never be ready."""
+        self._run("daemon", "-P", str(KILLABLE), str(self.file), point, str(number))
 
     def log(self) -> list[dict[str, Any]]:
         """What the daemon has logged so far."""
