@@ -1,27 +1,32 @@
 """The composition root: builds every object from the settings, runs them under one nursery, and stops them in order.
 
-Nothing is decided here about orders or sessions. SIGTERM and SIGINT stop the daemon; a second one hurries.
+Nothing is decided here about orders or sessions. SIGTERM and SIGINT stop the daemon, a second one hurries, and SIGHUP
+reads the configuration again.
 """
 
 import signal
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from importlib.metadata import version
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve
 
-from primefixd.config import Settings
+from primefixd.config import ConfigError, Settings
 from primefixd.control import render, server
+from primefixd.control.admission import Admission
 from primefixd.orders.keeping import Keeping
-from primefixd.prime.logon import Credentials
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
-from primefixd.runtime.notify import UNATTENDED, Notifier
+from primefixd.runtime.moving import Moving
+from primefixd.runtime.notify import READY, UNATTENDED, Notifier, reloading
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import Ports, Storage, tls_for
+from primefixd.runtime.reloading import MakePortfolio, Reloading
 from primefixd.runtime.rest import Rest, RestDesk
 from primefixd.runtime.retention import keep_within
 from primefixd.runtime.service import attend
@@ -33,25 +38,45 @@ from primefixd.runtime.views import ServerStopping
 
 FAREWELL_S = 0.2  # at the end, for the last events to reach whoever reads
 
+_FIXED = ("venue", "state_dir", "rest", "schedule", "quiet_ask_s", "reconcile", "retention_days")
+
 _log = structlog.get_logger()
+Reread = Callable[[], Settings]
+"""Reads the configuration again; raises ConfigError as `load` does."""
 
 
-@frozen
 class Daemon:
     """A running daemon. `control_urls` are where its control plane listens, with real ports."""
 
-    control_urls: tuple[str, ...]
-    desk: Desk
-    stopping: trio.Event
-    stopped: trio.Event
+    def __init__(
+        self, settings: Settings, desk: Desk, control_urls: tuple[str, ...], admission: Admission, reloading: Reloading
+    ) -> None:
+        self.desk, self.control_urls = desk, control_urls
+        self._settings, self._admission, self._reloading = settings, admission, reloading
+        self.stopping, self.stopped = trio.Event(), trio.Event()
 
     def stop(self) -> None:
         """Begin an orderly stop; `run` returns when it is done."""
         self.stopping.set()
 
+    async def reload(self, settings: Settings) -> str | None:
+        """Become what `settings` say; None, or what would need a restart: then nothing is changed."""
+        fixed = next((name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)), None)
+        moved = evolve(settings.control, clients=()) != evolve(self._settings.control, clients=())
+        refusal = fixed or ("control.listen or control.origins" if moved else None)
+        refusal = refusal or self._reloading.refusal(self._settings.portfolios, settings.portfolios)
+        if refusal is not None:
+            return refusal
+        before, self._settings = self._settings, settings
+        self._admission.change(settings.control.clients)
+        await self._reloading.change(before.portfolios, settings.portfolios)
+        return None
 
-def build(settings: Settings, ports: Ports, store: Storage, stored: Stored, rest: Rest | None = None) -> Desk:
-    """Every portfolio of `settings` with what `stored` knows of it, ready to run."""
+
+def build(
+    settings: Settings, ports: Ports, store: Storage, stored: Stored, rest: Rest | None = None
+) -> tuple[Desk, MakePortfolio]:
+    """Every portfolio of `settings` with what `stored` knows of it, ready to run; and how to make another one."""
     now = ports.clock()
     feed = Feed(stored.newest)
     journal = Journal(store, stored, feed, render.told, ports.blocking)
@@ -64,27 +89,21 @@ def build(settings: Settings, ports: Ports, store: Storage, stored: Stored, rest
         reconcile=settings.reconcile,
         accounts={},
     )
-    portfolios = {
-        each.name: Portfolio(
-            each,
-            shared,
-            stored.orders.get(each.name),
-            stored.notes.get(each.name),
-            RestDesk(_rest_key(each), rest) if rest else None,
-        )
-        for each in settings.portfolios
-    }
+    make = partial(_portfolio, shared, rest)
+    portfolios = {each.name: make(each, stored) for each in settings.portfolios}
     for name in stored.orders.keys() - portfolios.keys():
         _log.warning("portfolio_not_configured", portfolio=name, orders=len(stored.orders[name].orders))
     about = About(version=version("primefixd"), venue=f"{settings.venue.host}:{settings.venue.port}", started=now.utc)
-    return Desk(
+    desk = Desk(
         portfolios=portfolios, journal=journal, feed=feed, clock=ports.clock, about=about, schedule=settings.schedule
     )
+    return desk, make
 
 
-def _rest_key(portfolio: PortfolioSettings) -> Credentials:
+def _portfolio(shared: Shared, rest: Rest | None, settings: PortfolioSettings, stored: Stored) -> Portfolio:
     """REST is asked with the key of the portfolio's first session."""
-    return credentials(portfolio.sessions[0], portfolio)
+    asked = RestDesk(credentials(settings.sessions[0], settings), rest) if rest else None
+    return Portfolio(settings, shared, stored.orders.get(settings.name), stored.notes.get(settings.name), asked)
 
 
 async def run(
@@ -108,11 +127,11 @@ async def run(
         for remark in stored.remarks:
             _log.warning("journal_remark", remark=remark)
         rest = Rest(settings.rest, ports.clock) if settings.rest else None
-        desk = build(settings, ports, store, stored, rest)
+        desk, make = build(settings, ports, store, stored, rest)
         async with trio.open_nursery() as ground:
             ground.start_soon(desk.journal.run)
             ground.start_soon(keep_within, desk, timedelta(days=settings.retention_days))
-            await _serve(settings, desk, notifier, task_status)
+            await _serve(settings, desk, make, notifier, task_status)
             await desk.journal.settled(desk.journal.last)
             ground.cancel_scope.cancel()
     finally:
@@ -122,16 +141,19 @@ async def run(
                 await rest.aclose()
 
 
-async def _serve(settings: Settings, desk: Desk, notifier: Notifier, task_status: trio.TaskStatus[Daemon]) -> None:
+async def _serve(
+    settings: Settings, desk: Desk, make: MakePortfolio, notifier: Notifier, task_status: trio.TaskStatus[Daemon]
+) -> None:
     """Control plane and portfolios, until `Daemon.stop`."""
     async with trio.open_nursery() as control:
-        urls = await control.start(server.serve, settings.control, desk)
-        daemon = Daemon(urls, desk, stopping=trio.Event(), stopped=trio.Event())
+        admission = Admission(settings.control.clients)
+        urls = await control.start(server.serve, settings.control, desk, admission)
         async with trio.open_nursery() as portfolios:
+            daemon = Daemon(settings, desk, urls, admission, Reloading(desk, make, portfolios))
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.run)
             _log.info("started", control=list(urls), portfolios=list(desk.portfolios))
-            control.start_soon(attend, notifier, desk, moving, daemon.stopping)
+            control.start_soon(attend, notifier, desk, Moving(desk), daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()
             await desk.journal.settled(desk.journal.append(None, Keeping(), [ServerStopping()], desk.clock()))
@@ -144,22 +166,41 @@ async def _serve(settings: Settings, desk: Desk, notifier: Notifier, task_status
         control.cancel_scope.cancel()
 
 
-def moving() -> bool:
-    """Whether all that must move does; if not, the watchdog starves. That the event loop does shows by being asked."""
-    return True
-
-
-async def run_until_signal(settings: Settings, ports: Ports, notifier: Notifier = UNATTENDED) -> None:
-    """`run`, stopped by SIGTERM or SIGINT; a second signal does not wait for the venue."""
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+async def run_until_signal(
+    settings: Settings, ports: Ports, notifier: Notifier = UNATTENDED, reread: Reread | None = None
+) -> None:
+    """`run`, stopped by SIGTERM or SIGINT; a second one does not wait for the venue. SIGHUP reloads by `reread`."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             daemon: Daemon = await nursery.start(run, settings, ports, notifier)
             nursery.start_soon(_end_with, daemon, nursery.cancel_scope)
+            wanted, reload = trio.open_memory_channel[None](1)  # one that waits stands for any number more
+            nursery.start_soon(_reload, daemon, notifier, reread or (lambda: settings), reload)
             async for number in signals:
                 _log.info("signal", name=signal.Signals(number).name)
+                if number == signal.SIGHUP:
+                    with suppress(trio.WouldBlock):
+                        wanted.send_nowait(None)
+                    continue
                 if daemon.stopping.is_set():
                     nursery.cancel_scope.cancel()
                 daemon.stop()
+
+
+async def _reload(daemon: Daemon, notifier: Notifier, reread: Reread, wanted: trio.MemoryReceiveChannel[None]) -> None:
+    """The new configuration is checked whole first; a wrong one changes nothing, and the log says why."""
+    async for _ in wanted:
+        notifier.tell(reloading())
+        try:
+            refusal = await daemon.reload(reread())
+        except ConfigError as error:
+            _log.error("reload_refused", problems=error.problems, changed=False)
+        else:
+            if refusal is None:
+                _log.info("reloaded")
+            else:
+                _log.error("reload_refused", needs_restart=refusal, changed=False)
+        notifier.tell(READY)
 
 
 async def _end_with(daemon: Daemon, scope: trio.CancelScope) -> None:

@@ -13,6 +13,7 @@ from primefixd.cli.output import Exit, Failure, innermost, say, say_json, say_pa
 from primefixd.config import ConfigError, Loaded, Settings, load
 from primefixd.runtime.notify import from_environment
 from primefixd.runtime.ports import system_ports
+from primefixd.runtime.store import StoreRefused
 from primefixd.secret import Secret
 
 _CANNOT_LISTEN = frozenset({EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPERM})
@@ -39,8 +40,16 @@ def run(file: Path, credentials: Path | None) -> None:
     loaded = load_or_refuse(file, credentials)
     warn(*loaded.warnings)
     logs.set_up(secrets_of(loaded.settings))
+
+    def reread() -> Settings:
+        again = load(file, credentials, os.environ)
+        logs.set_up((*secrets_of(loaded.settings), *secrets_of(again.settings)))
+        return again.settings
+
     try:
-        trio.run(daemon.run_until_signal, loaded.settings, system_ports(), from_environment(os.environ))
+        trio.run(daemon.run_until_signal, loaded.settings, system_ports(), from_environment(os.environ), reread)
+    except StoreRefused as error:
+        raise Failure(str(error)) from None
     except (OSError, BaseExceptionGroup) as error:
         raise starting_failure(error, f"end what uses that address, or change control.listen in {file}") from None
 

@@ -261,7 +261,11 @@ async def _subscribe(caller: Caller, call: Call, params: parameters.Subscribe) -
     wanted = caller.client.portfolios if params.portfolios is None else frozenset(params.portfolios)
     caller.following = Following(Follower(journal, caller.desk.feed, wanted, cursor), cursor)
     orders = tuple(_open_orders(caller, wanted)) if params.snapshot else None
-    await journal.settled(journal.last)  # what the snapshot shows is on disk, as every event is
+    await journal.settled(journal.last)
+    if params.from_ is None and journal.told < cursor:  # what was numbered and is not on disk may be lost
+        cursor = journal.told
+        caller.leave()
+        caller.following = Following(Follower(journal, caller.desk.feed, wanted, cursor), cursor)
     return Subscribed(journal=journal.id, cursor=cursor, orders=orders)
 
 

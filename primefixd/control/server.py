@@ -13,58 +13,51 @@ import trio
 
 from primefixd import websocket
 from primefixd.control import render
+from primefixd.control.admission import Admission
 from primefixd.control.messages import Call, Failure, Frame, parse
 from primefixd.control.methods import LIMITS, Caller, Following, answer
 from primefixd.control.settings import ClientSettings, ControlSettings
 from primefixd.runtime.desk import Desk
 from primefixd.runtime.feed import Overflowed
-from primefixd.websocket import Closed, Connection, Head, Rejection
+from primefixd.websocket import Closed, Connection
 
 SUBPROTOCOL = "primefixd.v1"
 OUTGOING_MAX = 64  # messages waiting for one connection's socket; at the bound its requests and events wait as well
 HEARTBEAT_S = 5.0  # without an event for so long, a subscriber is told the newest cursor
-TRY_AGAIN_LATER = 1013
+TRY_AGAIN_LATER, POLICY_VIOLATION = 1013, 1008
 
 _log = structlog.get_logger()
 
 
 async def serve(
-    settings: ControlSettings, desk: Desk, *, task_status: trio.TaskStatus[tuple[str, ...]] = trio.TASK_STATUS_IGNORED
+    settings: ControlSettings,
+    desk: Desk,
+    admission: Admission | None = None,
+    *,
+    task_status: trio.TaskStatus[tuple[str, ...]] = trio.TASK_STATUS_IGNORED,
 ) -> Never:
     """Serves `desk` on every address of `settings` until cancelled; reports the URLs, with the ports that were taken.
 
-    Raises OSError if an address cannot be listened on.
+    `admission` may change who is let in meanwhile. Raises OSError if an address cannot be listened on.
     """
     listeners = [each for address in settings.listen for each in await websocket.listen(address)]
     urls = tuple(websocket.url_of(listener) for listener in listeners)
-    admit = partial(admitted, settings.clients)
-    converse = partial(_converse, desk)
+    admission = admission or Admission(settings.clients)
+    converse = partial(_converse, desk, admission)
     async with trio.open_nursery() as nursery:
         serving = partial(websocket.serve, origins=settings.origins, subprotocol=SUBPROTOCOL)
-        await nursery.start(serving, listeners, admit, converse, LIMITS)
+        await nursery.start(serving, listeners, admission.admit, converse, LIMITS)
         task_status.started(urls)
     raise AssertionError("the server does not end by itself")
 
 
-def admitted(clients: tuple[ClientSettings, ...], head: Head) -> ClientSettings | Rejection:
-    """The client whose token the handshake carries; without any, on a Unix socket, the one with the peer's user id."""
-    authorization = head.header("authorization")
-    scheme, _, token = (authorization or "").partition(" ")
-    if authorization is None:
-        found = [each for each in clients if head.peer.unix and each.uid is not None and each.uid == head.peer.uid]
-    else:
-        known = [each for each in clients if each.token is not None and each.token.matches(token.strip())]
-        found = known if scheme.lower() == "bearer" else []
-    if found:
-        return found[0]
-    _log.warning("client_refused", token=authorization is not None, unix=head.peer.unix, uid=head.peer.uid)
-    return Rejection(401, "Give the token of a configured client as Authorization: Bearer TOKEN.")
-
-
-async def _converse(desk: Desk, connection: Connection, client: ClientSettings) -> None:
+async def _converse(desk: Desk, admission: Admission, connection: Connection, client: ClientSettings) -> None:
     caller = Caller(client, desk)
     try:
-        await _Conversation(connection, caller).run()
+        with admission.present(client) as scope:
+            await _Conversation(connection, caller).run()
+        if scope.cancelled_caught:
+            await connection.close(POLICY_VIOLATION, "the rights of this client have changed; connect again")
     finally:
         caller.leave()
 

@@ -40,6 +40,14 @@ class Router:
         self._spread = spread
         self._places: OrderedDict[str, _Place] = OrderedDict()
 
+    def become(self, sessions: Sequence[str], spread: bool) -> None:
+        """Other sessions from now on; a product whose session is still there stays on it."""
+        self._rank = {name: rank for rank, name in enumerate(sessions)}
+        self._spread = spread
+        gone = [p for p, place in self._places.items() if not {place.home, place.now} <= self._rank.keys()]
+        for product in gone:
+            del self._places[product]
+
     def route(self, product_id: str, candidates: Sequence[Candidate], pin: str | None, idle: bool) -> str | None:
         """The session for a new order; None while no session, or not the pinned one, is up.
 

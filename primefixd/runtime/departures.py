@@ -58,6 +58,7 @@ class Departures:
 
     def _still_wanted(self, item: Waiting, order: Order) -> bool:
         if item.kind is RequestKind.NEW_ORDER:
-            return order.status is Status.QUEUED
+            again = order.in_doubt and not (order.known_to_venue or order.cancel_wanted)  # order-rules.md 15
+            return order.status is Status.QUEUED or again
         cancelled = item.kind is RequestKind.CANCEL and (order.final or item.key not in self.cancels)
         return order.order_id is not None and not cancelled

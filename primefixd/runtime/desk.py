@@ -1,6 +1,5 @@
 """Everything that the control plane may reach: the portfolios, the feed, and what the daemon says of itself."""
 
-from collections.abc import Mapping
 from datetime import datetime
 
 from attrs import frozen
@@ -23,7 +22,7 @@ class About:
 
 @frozen(kw_only=True)
 class Desk:
-    portfolios: Mapping[str, Portfolio]
+    portfolios: dict[str, Portfolio]
     journal: Journal
     feed: Feed
     clock: Clock

@@ -5,18 +5,18 @@ and left to a person. A new order is sent again only if its client asked for tha
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from primefixd.clock import Clock, Moment
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, RequestKind
-from primefixd.orders.reports import Report
+from primefixd.orders.reports import Report, RestFill
 from primefixd.runtime.hearing import Hearing
 from primefixd.runtime.marks import Marks
 from primefixd.runtime.record import Record
@@ -39,30 +39,34 @@ class Doubts:
     marks: Marks
     record: Record
     grace_s: float
+    _since: dict[str, float] = field(factory=dict)  # mono at which an order was first seen in doubt, by its key
 
     def follow_up(self, now: Moment) -> None:
         """Ask about the gaps that are due, and send again what may be."""
         for order in self.hearing.ledger.gaps_due(now, self.grace_s):
             self.hearing.asking.about(order)
-        for order in self.hearing.ledger.in_doubt():
-            self._again(order, now)
+        doubtful = self.hearing.ledger.in_doubt()
+        for key in self._since.keys() - {order.key for order in doubtful}:
+            del self._since[key]
+        for order in doubtful:
+            self._since.setdefault(order.key, now.mono)
+            if self.hearing.ledger.resubmittable(order.key, now) and self._ready_at(order, now) <= now.mono:
+                self._again(order, now)
 
     def due(self, now: Moment) -> float:
         """Monotonic seconds at which `follow_up` may have something to do."""
-        again = now.mono + LOGGED_ON_S if self._may_be_sent_again(now) else math.inf
-        return min(self.hearing.ledger.next_gap(self.grace_s), again)
+        waiting = [each for each in self.hearing.ledger.in_doubt() if self.hearing.ledger.resubmittable(each.key, now)]
+        ready = (self._ready_at(order, now) for order in waiting)
+        again = (at if at > now.mono else now.mono + LOGGED_ON_S for at in ready)
+        return min([self.hearing.ledger.next_gap(self.grace_s), *again])
 
-    def _may_be_sent_again(self, now: Moment) -> bool:
-        return any(self.hearing.ledger.resubmittable(order.key, now) for order in self.hearing.ledger.in_doubt())
+    def _ready_at(self, order: Order, now: Moment) -> float:
+        """When the venue has had LOGGED_ON_S to say a word on the order, if none of its sessions dies before."""
+        logged_on = now.mono - self.hearing.sessions.up_for_s(now)
+        return max(self._since.get(order.key, now.mono), logged_on) + LOGGED_ON_S
 
     def _again(self, order: Order, now: Moment) -> None:
-        if self.hearing.sessions.up_for_s(now) < LOGGED_ON_S or not self.hearing.ledger.resubmittable(order.key, now):
-            return
         session = self.hearing.queueing.route(order.terms.product_id, order.session if order.pinned else None)
-        if session is None:
-            return
-        self.hearing.ledger.resubmitted(order.key, now)
-        self.marks.wait_for(RequestKind.NEW_ORDER, order.key, self.record((), now))
         deadline = None if order.deadline is None else now.mono + (order.deadline - now.utc).total_seconds()
         item = Waiting(
             kind=RequestKind.NEW_ORDER,
@@ -71,7 +75,10 @@ class Doubts:
             deadline=deadline,
             request_id=order.client_order_id,
         )
-        self.hearing.sessions.put(session, item)
+        if session is None or not self.hearing.sessions.put(session, item):
+            return
+        ticket = self.record(self.hearing.ledger.resubmitted(order.key, now), now)
+        self.marks.wait_for(RequestKind.NEW_ORDER, order.key, ticket)
         _log.warning("resubmitting", portfolio=order.portfolio, client_order_id=order.client_order_id)
 
 
@@ -106,8 +113,13 @@ class RestReading:
         for order in self._ledger.gapped():
             if order.order_id is not None:
                 fills = await self._rest.fills(order.order_id)
-                now = self._clock()
-                self._record(self._ledger.rest_fills(order.key, fills, now), now)
+                self._fills(order.key, fills)
+
+    def _fills(self, key: str, fills: Sequence[RestFill]) -> None:
+        now = self._clock()
+        changes = self._ledger.rest_fills(key, fills, now)
+        order = self._ledger.get(key)
+        self._record([*changes, *(self._hearing.settled(order, now) if order and changes else ())], now)
 
     async def _look_for_orders(self) -> None:
         """Open ones, then all, then open ones again: an order may move from one list to the other meanwhile."""

@@ -98,7 +98,9 @@ class Intake:
             return refusals.unknown_order(self.portfolio, client_order_id)
         if not order.in_doubt:
             return refusals.not_in_doubt(order)
-        ticket = self.record(self.ledger.resolve(order.key, opinion, now), now)
+        changes = self.ledger.resolve(order.key, opinion, now)
+        resolved = self.ledger.get(order.key) or order
+        ticket = self.record([*changes, *self.hearing.settled(resolved, now)], now)
         await self.journal.settled(ticket)
         return Noted(order=self.ledger.get(order.key) or order, cursor=self.journal.newest)
 

@@ -43,7 +43,7 @@ class Journal:
         self._store, self._feed, self._words, self._blocking = store, feed, words, blocking
         self._assigned = stored.newest
         self._waiting: deque[tuple[Batch, tuple[Event, ...]]] = deque()
-        self._appended = self._settled = 0
+        self._appended = self._settled = self._attempts = 0
         self._writing = trio.Lock()  # one connection writes, and one at a time
         self._work = trio.Event()
         self._moved = trio.Event()
@@ -72,6 +72,11 @@ class Journal:
     def full(self) -> bool:
         """Whether so much waits for the disk that nothing more should be heard from the venue."""
         return len(self._waiting) >= WAITING_MAX_BATCHES
+
+    @property
+    def under_way(self) -> int | None:
+        """The number of the commit that is under way; None if none is."""
+        return self._attempts if self._writing.locked() else None
 
     @property
     def last(self) -> int:
@@ -108,9 +113,10 @@ class Journal:
                 await self._moved.wait()
         return ticket <= self._settled
 
-    def cursor_of(self, ticket: int) -> int:
-        """What a client may resume from: the newest cursor, or of what is not on disk yet, the newest that was told."""
-        return self._assigned if self.is_settled(ticket) else self._feed.newest
+    @property
+    def told(self) -> int:
+        """The newest cursor that is on disk and told: what a client may resume from, whatever happens to us."""
+        return self._feed.newest
 
     async def moved(self) -> None:
         """Wait for the next commit, or for the next failure of one."""
@@ -140,6 +146,11 @@ class Journal:
             if not await self._commit():
                 await trio.sleep(RETRY_S)
 
+    async def load(self) -> Stored:
+        """What is on disk now, for a portfolio that comes back."""
+        async with self._writing:
+            return await self._blocking(self._store.load)
+
     def close(self) -> None:
         self._store.close()
 
@@ -147,6 +158,7 @@ class Journal:
         group = [self._waiting[i] for i in range(min(len(self._waiting), GROUP_MAX_BATCHES))]
         try:
             async with self._writing:
+                self._attempts += 1
                 await self._blocking(partial(self._store.commit, [batch for batch, _ in group]))
         except Unwritable as error:
             self._failed(error)

@@ -67,8 +67,11 @@ class Portfolio:
         self._clock, self._journal = shared.ports.clock, shared.journal
         self._moved, self._doubted, self._settled = trio.Event(), trio.Event(), trio.Event()
         self._parts = assemble(settings, shared, self, rest, self._record, self._writes, self.view)
+        self._rate = settings.rate
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._running = trio.CancelScope()
+        self.stopped = trio.Event()
+        self._portfolio_id = settings.portfolio_id
         shared.accounts[settings.portfolio_id] = self
         self._parts.halts.restore(notes or {})
         self._restore(kept or Kept())
@@ -87,6 +90,7 @@ class Portfolio:
                     nursery.start_soon(self._parts.rest.run, self._rest_read)
                 await self._parts.sessions.run()
                 nursery.cancel_scope.cancel()
+        self.stopped.set()
 
     async def stop(self) -> None:
         """End what queues, wait for what is on the wire, log out; bounded by STOP_ACK_S and STOP_LOGOUT_S seconds."""
@@ -103,6 +107,25 @@ class Portfolio:
                 await self._settled.wait()
         self._running.deadline = self._clock().mono + STOP_LOGOUT_S
         self._parts.sessions.stop()
+
+    def forget(self) -> None:
+        """It is in the configuration no more: words for its account are foreign from now on."""
+        self._shared.accounts.pop(self._portfolio_id, None)
+
+    def change(self, settings: PortfolioSettings) -> None:
+        """Become what `settings` say, with the same name and id; what did not change is not touched."""
+        now = self._clock()
+        if settings.rate != self._rate:
+            self._rate = settings.rate
+            self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
+            self._order_window.spend(now.mono)
+        self._parts.reconciling.become(each.name for each in settings.sessions)
+        for gone in self._parts.sessions.change(settings):
+            moved, lost = self._parts.queueing.move_away(gone, now)
+            self._record(moved, now)
+            for order in lost:
+                self._record(self._parts.hearing.end(order, "session_removed", now), now)
+        self._record([PortfolioChanged(self.view())], now)
 
     async def _keep_time(self) -> None:
         """Orders that waited past their deadline end; silent immediate orders are asked about; reconciling ends."""
@@ -210,6 +233,10 @@ class Portfolio:
         return forgotten
 
     # What is seen of it
+
+    def stuck(self) -> list[str]:
+        """Sessions that should have moved on by now, and did not: a bug, or an event loop that starves."""
+        return self._parts.sessions.stuck(self._clock())
 
     @property
     def session_names(self) -> frozenset[str]:

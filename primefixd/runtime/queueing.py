@@ -71,6 +71,21 @@ class Queueing:
                 self.sessions.put(self.sessions.carrier(None) or dead, item)
         return changes
 
+    def move_away(self, gone: str, now: Moment) -> tuple[list[Change], list[Order]]:
+        """What queues on a session that is in the configuration no more goes elsewhere; and the orders that cannot."""
+        changes: list[Change] = []
+        lost: list[Order] = []
+        for item in self.sessions.outbox(gone).drain():
+            order = self.ledger.get(item.key) if item.kind is RequestKind.NEW_ORDER else None
+            target = None if order is None or order.pinned else next(iter(self.sessions.trading), None)
+            if target is not None and self.sessions.put(target, item):
+                changes.append(self.ledger.moved(item.key, target, now))
+            elif order is not None:
+                lost.append(order)
+            elif item.kind in _ON_ANY_SESSION and self.sessions.trading:
+                self.sessions.put(self.sessions.trading[0], item)
+        return changes, lost
+
     def _move(self, item: Waiting, dead: str, now: Moment) -> list[Change]:
         order = self.ledger.get(item.key)
         if order is None or order.status is not Status.QUEUED:

@@ -44,6 +44,11 @@ class Reconciling:
         self.closed = always or len(self._waiting) + len(self._doubtful) > 0
         self._opened = trio.Event()
 
+    def become(self, sessions: Iterable[str]) -> None:
+        """Other sessions are to be back from now on."""
+        self._sessions = frozenset(sessions)
+        self._missing &= self._sessions
+
     def session_up(self, session: str, now: Moment) -> None:
         """A session is back: from the first on the time counts."""
         self._missing.discard(session)

@@ -27,17 +27,53 @@ class Sessions:
 
     def __init__(self, settings: PortfolioSettings, owner: SupervisorOwner, venue: VenueSettings, ports: Ports) -> None:
         self._clock: Clock = ports.clock
+        self._owner, self._venue, self._ports = owner, venue, ports
+        self._settings = settings
+        self._nursery: trio.Nursery | None = None
         self._supervisors = {
             each.name: Supervisor(_line(each, settings), owner, venue, ports) for each in settings.sessions
         }
-        self.trading = [each.name for each in settings.sessions if each.role is SessionRole.ORDERS]
+        self.trading = _trading(settings)
         self._router = Router([each.name for each in settings.sessions], settings.spread)
 
     async def run(self) -> None:
         """Keep every session alive until `stop`."""
-        async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as self._nursery:
             for supervisor in self._supervisors.values():
-                nursery.start_soon(supervisor.run)
+                self._nursery.start_soon(self._keep, supervisor)
+
+    async def _keep(self, supervisor: Supervisor) -> None:
+        await supervisor.run()
+        if supervisor.leaving:
+            del self._supervisors[supervisor.line.name]
+
+    def change(self, settings: PortfolioSettings) -> list[str]:
+        """Become what `settings` say: new sessions start, changed ones restart, those that are gone log out.
+
+        What did not change is not touched. Returns the names of those that are gone; their queues are the caller's.
+        """
+        before = {each.name: (each, self._settings.rate) for each in self._settings.sessions}
+        after = {each.name: (each, settings.rate) for each in settings.sessions}
+        self._settings, self.trading = settings, _trading(settings)
+        self._router.become(list(after), settings.spread)
+        for name in after.keys() - before.keys():
+            self._add(after[name][0])
+        for name in after.keys() & before.keys():
+            if after[name] != before[name]:
+                self._supervisors[name].become(_line(after[name][0], settings))
+        gone = sorted(before.keys() - after.keys())
+        for name in gone:
+            self._supervisors[name].leave()
+        return gone
+
+    def _add(self, session: SessionSettings) -> None:
+        made = Supervisor(_line(session, self._settings), self._owner, self._venue, self._ports)
+        held = next(iter(self._supervisors.values())).held if self._supervisors else {}
+        for window, why in held.items():
+            made.hold(why, window=window)
+        self._supervisors[session.name] = made
+        if self._nursery is not None:
+            self._nursery.start_soon(self._keep, made)
 
     def stop(self) -> None:
         """Log all of them out; `run` returns when they are gone."""
@@ -72,6 +108,10 @@ class Sessions:
         for supervisor in self._supervisors.values():
             supervisor.release(window=True)
             await trio.sleep(apart_s)
+
+    def stuck(self, now: Moment) -> list[str]:
+        """Those that should have moved on by now, and did not."""
+        return [name for name, supervisor in self._supervisors.items() if supervisor.stuck(now)]
 
     def clock_offset_s(self) -> float:
         """By how many seconds the venue's clock is ahead of ours, as the sessions that are up measure it; else 0."""
@@ -158,6 +198,10 @@ class Sessions:
     def _candidates(self, trading: bool) -> list[Candidate]:
         now = self._clock()
         return [each.candidate(now) for name, each in self._supervisors.items() if (name in self.trading) is trading]
+
+
+def _trading(settings: PortfolioSettings) -> list[str]:
+    return [each.name for each in settings.sessions if each.role is SessionRole.ORDERS]
 
 
 def credentials(session: SessionSettings, portfolio: PortfolioSettings) -> Credentials:

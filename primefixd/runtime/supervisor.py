@@ -4,13 +4,13 @@ A refused Logon is retried no faster than every 30 s and said in words; everythi
 full jitter. A bug inside a link is logged and treated like a lost connection: the other sessions go on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.limiter import Lane
@@ -27,8 +27,10 @@ BACKOFF_FIRST_S = 0.5
 BACKOFF_MOST_S = 30.0
 REFUSED_WAIT_S = 30.0  # at least, after a refused Logon
 REFUSED_JITTER_S = 5.0  # added to it, so that seven refusals do not come back as one burst
+STUCK_S = 60.0  # longer than any wait of a link or an attempt: whoever is that late does not move any more
 HEALTHY_S = 60.0  # a session that was up for so long starts its back-off anew
 
+_PASSING = frozenset({SessionState.CONNECTING, SessionState.LOGGING_ON, SessionState.LOGGING_OUT})
 _log = structlog.get_logger()
 
 
@@ -89,7 +91,7 @@ class Supervisor:
         self._next_attempt_at: datetime | None = None
         self._sent = self._received = self._garbled = self._unreadable = 0  # on links that are gone
         self._stopping = False
-        self._restarting = False
+        self._restarting = self.leaving = False
         self._held: dict[bool, str] = {}  # why it must stay down: for the venue's window (True), or for us (False)
         self._last_end: tuple[datetime, str] | None = None  # of the last link that was logged on
         self._attempts = 0  # since then
@@ -168,6 +170,21 @@ class Supervisor:
         if window and self._state is SessionState.DOWN:
             self._become(SessionState.WINDOW)
 
+    def leave(self) -> None:
+        """It is in the configuration no more: stop, and be forgotten then."""
+        self.leaving = True
+        self.stop()
+
+    def become(self, line: Line) -> None:
+        """Another configuration of the same session: what waits stays, and it logs on anew with that."""
+        self.line = evolve(line, outbox=self.line.outbox)
+        self.restart()
+
+    @property
+    def held(self) -> Mapping[bool, str]:
+        """Why it must stay down, if it must."""
+        return self._held
+
     def restart(self) -> None:
         """Log out, and on again at once."""
         self._restarting = True
@@ -190,6 +207,12 @@ class Supervisor:
             logged_on_at=since,
             attempts=self._attempts,
         )
+
+    def stuck(self, now: Moment) -> bool:
+        """Whether it should have moved on by now: a passing state that lasts, or a link that lets its ticks go by."""
+        if self._state in _PASSING:
+            return (now.utc - self._since).total_seconds() > STUCK_S
+        return self._link is not None and self._link.session.next_tick() < now.mono - STUCK_S
 
     def up_for_s(self, now: Moment) -> float:
         """How long it has been logged on, in seconds."""

@@ -10,7 +10,8 @@ import trio
 from primefixd import client, websocket
 from primefixd.client import Refused
 from primefixd.control import methods, parameters
-from primefixd.control.server import OUTGOING_MAX, admitted
+from primefixd.control.admission import admitted
+from primefixd.control.server import OUTGOING_MAX
 from primefixd.control.settings import ClientSettings, Right
 from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS
 from primefixd.orders.records import OrderUpdated
