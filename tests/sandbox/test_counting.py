@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primefixd.sandbox.counting import BusiestSecond, FixedWindow
+from primefixd.sandbox.counting import Bucket, BusiestSecond, FixedWindow
 
 TIMES = st.lists(st.floats(0, 20, allow_nan=False), max_size=60).map(sorted)
 
@@ -36,3 +36,11 @@ def test_the_busiest_second_is_the_most_in_any_second(times: list[float]) -> Non
     for time in times:
         busiest.add(time)
     assert busiest.most == max((sum(end - 1.0 < time <= end for time in times) for end in times), default=0)
+
+
+def test_a_bucket_gives_its_burst_at_once_and_then_its_rate() -> None:
+    bucket = Bucket(25, 50)
+    assert [bucket.over(100.0) for _ in range(51)] == [False] * 50 + [True]
+    assert [bucket.over(100.1) for _ in range(3)] == [False, False, True]
+    assert [bucket.over(1000.0) for _ in range(51)] == [False] * 50 + [True]
+    assert not any(Bucket(None, 1).over(0.0) for _ in range(1000))
