@@ -4,7 +4,6 @@ Absence is never proof (order-rules.md 13): what REST does not list, twice and C
 and left to a person. A new order is sent again only if its client asked for that, by order-rules.md 15.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
