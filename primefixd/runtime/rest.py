@@ -200,9 +200,11 @@ class RestDesk:
         raise _Again(f"it did not answer within {ATTEMPT_S:g} s; see whether it can be reached")
 
     async def _body(self, response: httpx.Response) -> str:
-        """The text of a reply, which was asked for unpacked."""
+        """The text of a reply; it was asked for unpacked, since what is packed has no bound before it is unpacked."""
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise self._failed(f"it answered {response.status_code} with what is packed, which was not asked for")
         content = bytearray()
-        async for chunk in response.aiter_raw():
+        async for chunk in response.aiter_bytes():
             content += chunk
             if len(content) > REPLY_MAX_BYTES:
                 raise self._failed(f"its reply is longer than {REPLY_MAX_BYTES} bytes; ask for a shorter time")

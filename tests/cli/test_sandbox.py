@@ -4,6 +4,8 @@ import json
 import signal
 import socket
 import subprocess
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -82,6 +84,19 @@ def test_a_configuration_is_played_as_it_stands(play, primefixd, tmp_path):
     assert told["tls"] is True and told["control"].startswith("ws://127.0.0.1:")
     assert (tmp_path / "own-ca.pem").read_bytes() == (tmp_path / "state/sandbox/sandbox-ca.pem").read_bytes()
     assert primefixd("check", "--config", "own.yaml").returncode == 0
+
+
+def test_rest_is_served_and_named_in_the_configuration(play, primefixd, tmp_path):
+    told = play("--port", 0, "--rest-port", 0, "--write-config", "made.yaml")
+    rest = told["rest"]
+    assert rest.startswith("http://127.0.0.1:") and rest.endswith("/v1")
+    assert f'rest:\n  url: "{rest}"\n' in (tmp_path / "made.yaml").read_text()
+    assert primefixd("check", "--config", "made.yaml").returncode == 0
+    with pytest.raises(HTTPError) as refused:
+        urlopen(f"{rest}/portfolios/00000000-0000-4000-8000-000000000001/orders", timeout=10)
+    assert refused.value.code == 401
+    refused.value.close()
+    assert play("--port", 0)["rest"] is None
 
 
 def test_a_ca_file_of_somebody_else_is_left_alone(play, primefixd, tmp_path):
