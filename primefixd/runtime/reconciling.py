@@ -42,6 +42,7 @@ class Reconciling:
         self._rest = rest and len(self._doubtful) > 0
         self._first_up = math.inf
         self.closed = always or len(self._waiting) + len(self._doubtful) > 0
+        self._opened.set()  # whoever waits for the end waits for the end of this one
         self._opened = trio.Event()
 
     def become(self, sessions: Iterable[str]) -> None:
@@ -74,10 +75,9 @@ class Reconciling:
         """Whether it is over now; asked once more when `due` comes."""
         if not self.closed or self._first_up == math.inf:
             return False
-        up_s = now.mono - self._first_up
-        back = not self._missing or up_s >= ALL_UP_S
-        told = not self._waiting and not self._rest and (not self._doubtful or up_s >= SETTLE_S)
-        return (back and told) or up_s >= self._most_s
+        back = not self._missing or self._passed(ALL_UP_S, now.mono)
+        told = not self._waiting and not self._rest and (not self._doubtful or self._passed(SETTLE_S, now.mono))
+        return (back and told) or self._passed(self._most_s, now.mono)
 
     def open(self) -> None:
         """It is over: new orders may leave."""
@@ -86,14 +86,18 @@ class Reconciling:
 
     async def over(self) -> None:
         """Wait until it is."""
-        if self.closed:
+        while self.closed:
             await self._opened.wait()
 
     def due(self, now: float) -> float:
         """Monotonic seconds at which `may_open` may change by itself; inf if nothing but words can change it."""
         if not self.closed:
             return math.inf
-        return min((at for s in (SETTLE_S, ALL_UP_S, self._most_s) if (at := self._first_up + s) > now), default=now)
+        moments = (SETTLE_S, ALL_UP_S, self._most_s)
+        return min((self._first_up + s for s in moments if not self._passed(s, now)), default=now)
+
+    def _passed(self, s: float, now: float) -> bool:
+        return now >= self._first_up + s
 
     @property
     def unreconciled(self) -> int:

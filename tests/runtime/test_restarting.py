@@ -193,7 +193,7 @@ async def test_an_order_that_queued_on_a_session_that_stays_down_moves_on(autoju
         home = (await submit(rig, ttl_ms=60_000)).order.session or ""
     async with life(rig.store) as rig:
         supervisor = rig.portfolio._parts.sessions._supervisors[home]
-        supervisor.hold("a test", window=False)
+        supervisor.hold("a test", window=True)
         await up()
         assert len(heard(rig, "D")) == 1 and order(rig).session != home
 
