@@ -467,6 +467,19 @@ async def test_a_reply_that_breaks_off_is_tried_again_and_no_cookie_is_kept(monk
         nursery.cancel_scope.cancel()
 
 
+async def test_keys_are_not_carried_to_where_a_redirect_points() -> None:
+    async with trio.open_nursery() as nursery:
+        target, strayed = await nursery.start(_serve, OK, None)
+        moved = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{_port(target)}/\r\nContent-Length: 0\r\n\r\n"
+        listeners, _ = await nursery.start(_serve, moved.encode(), None)
+        shared = Rest(RestSettings(url=f"http://127.0.0.1:{_port(listeners)}"), clock)
+        with pytest.raises(RestFailed, match="it answered 302; check rest.url, no redirect is followed"):
+            await RestDesk(ME, shared).open_orders()
+        await shared.aclose()
+        assert strayed == []
+        nursery.cancel_scope.cancel()
+
+
 async def test_nobody_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest, "PAUSE_S", 0.001)
     with socket.socket() as taken:
