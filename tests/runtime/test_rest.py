@@ -473,7 +473,7 @@ async def test_keys_are_not_carried_to_where_a_redirect_points() -> None:
         moved = f"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:{_port(target)}/\r\nContent-Length: 0\r\n\r\n"
         listeners, _ = await nursery.start(_serve, moved.encode(), None)
         shared = Rest(RestSettings(url=f"http://127.0.0.1:{_port(listeners)}"), clock)
-        with pytest.raises(RestFailed, match="it answered 302; check rest.url, no redirect is followed"):
+        with pytest.raises(RestFailed, match=r"it answered 302; check rest.url, no redirect is followed"):
             await RestDesk(ME, shared).open_orders()
         await shared.aclose()
         assert strayed == []
