@@ -16,6 +16,7 @@ from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, RequestKind
 from primefixd.orders.reports import Report, RestFill
+from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
 from primefixd.runtime.marks import Marks
 from primefixd.runtime.record import Record
@@ -37,6 +38,7 @@ class Doubts:
     hearing: Hearing
     marks: Marks
     record: Record
+    gate: Gate
     grace_s: float
     _since: dict[str, float] = field(factory=dict)  # mono at which an order was first seen in doubt, by its key
 
@@ -49,7 +51,7 @@ class Doubts:
             del self._since[key]
         for order in doubtful:
             self._since.setdefault(order.key, now.mono)
-            if self.hearing.ledger.resubmittable(order.key, now) and self._ready_at(order, now) <= now.mono:
+            if self.gate.open and self.hearing.ledger.resubmittable(order.key, now) and self._ready_at(order, now) <= now.mono:
                 self._again(order, now)
 
     def due(self, now: Moment) -> float:

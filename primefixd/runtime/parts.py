@@ -60,7 +60,7 @@ def assemble(
 ) -> Parts:
     """`record` and `view` are the portfolio's own; `write` makes the way to the journal that `record` uses."""
     journal, ports, clock = shared.journal, shared.ports, shared.ports.clock
-    ledger = Ledger(shared.reconcile.grace_s)
+    ledger = Ledger(shared.reconcile.grace_s, settings.name)
     sessions = Sessions(settings, owner, shared.venue, ports)
     queueing, asking = Queueing(ledger, sessions), Asking(ledger, sessions)
     hearing = Hearing(
@@ -87,7 +87,7 @@ def assemble(
         reconciling=hearing.reconciling,
         hearing=hearing,
         marks=marks,
-        doubts=Doubts(hearing, marks, written, shared.reconcile.grace_s),
+        doubts=Doubts(hearing, marks, written, gate, shared.reconcile.grace_s),
         rest=RestReading(ledger, hearing, written, rest, clock) if rest else None,
         gate=gate,
         intake=intake,

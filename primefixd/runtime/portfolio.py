@@ -133,13 +133,13 @@ class Portfolio:
         while True:
             self._moved = trio.Event()
             now = self._clock()
-            for item in self._parts.sessions.expired(now):
+            for item in self._parts.queueing.expired(now):
                 self._record(self._parts.hearing.expired(item, now), now)
             for order in self._parts.ledger.quiet(now.mono, quiet_ask_s):
                 self._parts.asking.about(order)
             self._open_if_reconciled(now)
             due = min(
-                self._parts.sessions.next_deadline(),
+                self._parts.queueing.next_deadline(),
                 self._parts.ledger.next_quiet(quiet_ask_s),
                 self._parts.reconciling.due(now.mono),
             )
@@ -218,10 +218,10 @@ class Portfolio:
         if after is not None and start is None:
             raise KeyError(after)
         floor = start.accepted_cursor if start else 0
-        source: Iterable[Order] = self._parts.ledger.live() if open_only else self._parts.ledger.kept()
-        chosen = (
-            order for order in source if order.accepted_cursor > floor and product_id in (None, order.terms.product_id)
-        )
+        live = (o for o in self._parts.ledger.live() if o.accepted_cursor > floor)
+        chosen: Iterable[Order] = (o for o in live if product_id in (None, o.terms.product_id))
+        if not open_only:
+            chosen = self._parts.ledger.kept(after=floor, product_id=product_id)
         found = tuple(islice(chosen, limit + 1))
         more = len(found) > limit
         return Page(orders=found[:limit], next=found[limit - 1].client_order_id if more else None)
@@ -344,10 +344,13 @@ class Portfolio:
                 self._record(self._parts.hearing.end(order, "expired", now) if moved is None else moved, now)
             elif order.cancel_wanted:
                 self._parts.cancels.restore(order)
-        self._parts.reconciling.begin(self._parts.ledger.live(), self._parts.rest is not None)
+        self._parts.reconciling.begin(
+            self._parts.ledger.live(), self._parts.rest is not None, always=self._parts.queueing.holding
+        )
 
     def _open_if_reconciled(self, now: Moment) -> None:
-        if self._parts.reconciling.may_open(now):
+        if self._parts.gate.window is None and self._parts.reconciling.may_open(now):
+            self._parts.floor.release(now)
             self._parts.reconciling.open()
             self._record([PortfolioChanged(self.view())], now)
             self._parts.sessions.wake()
