@@ -98,7 +98,10 @@ class Intake:
             return refusals.unknown_order(self.portfolio, client_order_id)
         if not order.in_doubt:
             return refusals.not_in_doubt(order)
-        changes = self.ledger.resolve(order.key, opinion, now)
+        try:
+            changes = self.ledger.resolve(order.key, opinion, now)
+        except ValueError as error:
+            return Refused(reason=Reason.INVALID, field="status", message=str(error))
         resolved = self.ledger.get(order.key) or order
         ticket = self.record([*changes, *self.hearing.settled(resolved, now)], now)
         await self.journal.settled(ticket)

@@ -176,7 +176,7 @@ class Rig:
         )
         self.subscription = self.feed.subscribe(None, stored.newest)
         self.portfolio = Portfolio(
-            settings, self.shared, stored.orders.get(settings.name), stored.notes.get(settings.name)
+            settings, self.shared, stored.orders.get(settings.name), stored.notes.get(settings.name), rest
         )
         self.scope = trio.CancelScope()
         nursery.start_soon(self._run)
