@@ -5,72 +5,24 @@ outside, while a client trades on. What only the killed process had read comes b
 """
 
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from random import Random
 
 import pytest
 import trio
-from attrs import frozen
 
-from primefixd.client import Client, Refused
+from tests.support.agreement import replayed, total
 from tests.support.killable import POINTS
-from tests.support.steady import FINAL, Steady, disagreements, known
-from tests.support.world import World, configuration, free_port
+from tests.support.ordeal import SHAPES, Shape, all_active, quiet_world, settled, steady_world
+from tests.support.world import RESTING, World, booked, until, until_ready
 
 FUSE_S = 15.0  # for a point to be crossed; then the daemon is killed from outside
-SETTLE_S = 45.0
 RANDOM = "random"
 KILLS_FULL = 240
 NUMBERED = ("first", "in-replay", "in-events", "after-connect", "after-receive/A")  # crossed but once or twice a run
-
-
-@frozen(kw_only=True)
-class Shape:
-    """A way to run it. `settles`: the venue's word on every order can be had; `named`: REST has the ids of FIX."""
-
-    sessions: int = 2
-    drop_copy: bool = False
-    rest: bool = False
-    named: bool = True
-
-    @property
-    def settles(self) -> bool:
-        return self.rest
-
-
-SHAPES = {
-    "alone": Shape(),
-    "drop-copy": Shape(sessions=3, drop_copy=True),
-    "rest": Shape(rest=True),
-    "rest-own-ids": Shape(sessions=1, rest=True, named=False),
-}
-
-
-@asynccontextmanager
-async def steady_world(folder: Path, shape: Shape, seed: int) -> AsyncIterator[tuple[World, Steady, Client]]:
-    """A sandbox, and a client that trades and follows with whatever daemon there is; all are ended afterwards."""
-    rest_port = free_port()
-    top = ["reconcile_grace_s: 1", *([f"rest: {{url: 'http://127.0.0.1:{rest_port}/v1'}}"] if shape.rest else [])]
-    text = configuration(folder, sessions=shape.sessions, drop_copy=shape.drop_copy, top=top)
-    made = World(folder, text)
-    options = ["--rest-port", str(rest_port), *([] if shape.named else ["--rest-own-fill-ids"])] if shape.rest else []
-    try:
-        await made.start_sandbox(*options)
-        async with AsyncExitStack() as stack:
-            oracle = await stack.enter_async_context(made.oracle())
-            nursery = await stack.enter_async_context(trio.open_nursery())
-            steady = Steady(made, seed)
-            nursery.start_soon(steady.follow)
-            nursery.start_soon(steady.trade)
-            nursery.start_soon(steady.move_market, oracle)
-            yield made, steady, oracle
-            nursery.cancel_scope.cancel()
-    finally:
-        for name in list(made.processes):
-            await made.end(name)
 
 
 async def kill(made: World, point: str, draw: Random) -> bool:
@@ -91,41 +43,42 @@ async def kill(made: World, point: str, draw: Random) -> bool:
     return reached
 
 
-async def all_active(desk: Client) -> None:
-    """All sessions are logged on."""
-    with trio.fail_after(SETTLE_S):
-        while not all(each["state"] == "ACTIVE" for each in await desk.sessions()):
-            await trio.sleep(0.05)
-
-
-async def settled(made: World, steady: Steady, oracle: Client, shape: Shape) -> None:
-    """Trading has ended; once the last questions are answered, everybody knows the same."""
-    async with made.desk() as desk:
-        await all_active(desk)
-        await trio.sleep(1)
-        steady.ended = True
-        for order in (await desk.orders(limit=500))["orders"][::2]:
-            try:
-                await desk.cancel(order["original_client_order_id"])
-            except Refused as refused:
-                assert refused.reason == "not_cancellable", refused
-        wrong = ["never compared"]
-        with trio.move_on_after(SETTLE_S):
-            while wrong:
-                await trio.sleep(0.5)
-                knows = await known(desk, oracle)
-                knows.named = shape.named
-                wrong = disagreements(steady, knows, settles=shape.settles)
-        assert not wrong, f"{len(wrong)} disagreements: " + "\n".join(wrong[:20])
-        final = [order for order in knows.orders.values() if order["status"] in FINAL]
-        filled = [event["fill"] for event in knows.replayed if event["type"] == "order.filled"]
-        sources = {source: sum(f["source"] == source for f in filled) for source in {f["source"] for f in filled}}
-        doubtful = sum(order["in_doubt"] for order in knows.orders.values())
-        print(
-            f"{len(knows.orders)} orders, {len(final)} final, {doubtful} in doubt, {steady.repeated} replies repeated,"
-            f" {len(knows.replayed)} events, fills by source {sources}"
-        )
-        assert final and filled
+@pytest.mark.parametrize("name", ["alone", "rest", "rest-own-ids"])
+async def test_fills_that_only_the_killed_process_had_read_come_back(tmp_path: Path, name: str) -> None:
+    """Rule 5: as what REST lists, fill by fill, where it is configured; else as one that agrees in sum."""
+    shape = SHAPES[name]
+    async with quiet_world(tmp_path, shape) as (made, oracle):
+        await made.start_daemon()
+        async with made.desk() as desk:
+            await until_ready(desk)
+            await desk.submit(client_order_id="one", **RESTING)
+            await until(desk, "one", status="OPEN")
+        await made.end("daemon", signal.SIGKILL)
+        before = made.starts()
+        made.start_doomed("before-commit/fill", 1)
+        await made.started(before)
+        async with made.desk() as desk:
+            await until_ready(desk)
+        await oracle.call("venue.delay", ms=300)  # so that both arrive at once
+        await oracle.call("venue.fill", client_order_id="one", quantity="0.003", price="990")
+        await oracle.call("venue.fill", client_order_id="one", quantity="0.004", price="1000")
+        assert await made.ended("daemon") == -signal.SIGKILL
+        await oracle.call("venue.delay", ms=0)
+        await oracle.call("venue.fill", client_order_id="one", quantity="0.002", price="980")  # kept by the venue
+        await made.start_daemon()
+        async with made.desk() as desk:
+            await until(desk, "one", filled_quantity="0.009")
+            events = await replayed(desk)
+        fills = [event["fill"] for event in events if event["type"] == "order.filled"]
+        real = {(fill["exec_id"], fill["quantity"]) for fill in (await booked(oracle))["one"]["fills"]}
+        heard = {(fill["exec_id"], fill["last_quantity"]) for fill in fills if fill["source"] != "reconciled"}
+        assert total(fills) == Decimal("0.009") and sum(fill["source"].startswith("p0s") for fill in fills) == 1
+        if not shape.rest:
+            made_up = next(fill for fill in fills if fill["source"] == "reconciled")
+            assert len(fills) == 2 and made_up["approximate"]
+            assert round(Decimal(made_up["last_price"]) * 7, 9) == 990 * 3 + 1000 * 4
+        else:
+            assert len(fills) == 3 and (heard == real) == shape.named
 
 
 async def ordeal(folder: Path, shape: Shape, plan: Sequence[str], seed: int, missed: list[str]) -> None:

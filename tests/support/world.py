@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def far_from_now() -> str:
+    """A schedule whose window no test meets by chance: half a day away."""
+    hour = (datetime.now(UTC) + timedelta(hours=12)).hour
+    return f"{{zone: UTC, window: '{hour:02}:00-{hour:02}:05'}}"
 
 
 def configuration(folder: Path, *, portfolios: int = 1, sessions: int = 2, drop_copy: bool = False, **more: Any) -> str:
@@ -106,11 +113,15 @@ class World:
                     return
 
     async def start_daemon(self) -> None:
-        started_before = self._starts()
-        process = self._start("daemon", "run")
+        before = self.starts()
+        self._start("daemon", "run")
+        await self.started(before)
+
+    async def started(self, before: int) -> None:
+        """Wait until the daemon has started once more than `before`."""
         with trio.fail_after(START_S):
-            while self._starts() == started_before:
-                assert process.poll() is None, (self.folder / "daemon.err").read_text()
+            while self.starts() == before:
+                assert self.processes["daemon"].poll() is None, (self.folder / "daemon.err").read_text()
                 await trio.sleep(0.05)
 
     def start_doomed(self, point: str, number: int) -> None:
@@ -123,7 +134,8 @@ class World:
         lines = log.read_text().splitlines() if log.exists() else []
         return [json.loads(line) for line in lines if line.startswith("{")]
 
-    def _starts(self) -> int:
+    def starts(self) -> int:
+        """How often the daemon has started so far."""
         return sum(line["event"] == "started" for line in self.log())
 
     async def end(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
