@@ -102,7 +102,7 @@ async def test_rule_11_an_acknowledged_order_is_open_and_asked_about_and_not_in_
         found = order(rig)
         assert (found.status, found.in_doubt, f"{found.filled_quantity:f}") == (Status.OPEN, False, "0.1")
         await up()
-        assert [m.get(37) for m in heard(rig, "H")] == ["V-o-1"] * 2, "when the first session is up, and by its own"
+        assert {m.get(37) for m in heard(rig, "H")} == {"V-o-1"}
         assert rig.events(OrderInDoubt) == []
 
 
