@@ -15,6 +15,7 @@ from primefixd.clock import Moment
 from primefixd.fix.timestamps import read_timestamp
 
 SILENCE_FACTOR: Final = 1.2
+STEP_S: Final = 0.5  # a change of our wall clock against the monotonic one that makes former comparisons worthless
 _OFFSETS_MAX: Final = 5  # the median of so few forgets one message that was late, and follows a clock that was set
 
 
@@ -36,6 +37,7 @@ class Pulse:
         self._question_waits = False
         self._question_left: float | None = None
         self._offsets = deque[float](maxlen=_OFFSETS_MAX)
+        self._wall_s = 0.0  # what our wall clock was ahead of the monotonic one at the last of them
 
     def heard(self, now: Moment) -> None:
         """A message came, whichever."""
@@ -78,6 +80,9 @@ class Pulse:
         sent = read_timestamp(sending_time) if sending_time else None
         if sent is None:
             return None
+        if self._stepped(now):
+            self._offsets.clear()
+        self._wall_s = _wall_s(now)
         self._offsets.append((sent - now.utc).total_seconds())
         return self._offsets[-1]
 
@@ -85,3 +90,14 @@ class Pulse:
     def clock_offset_s(self) -> float | None:
         """The median over the last messages."""
         return median(self._offsets) if self._offsets else None
+
+    def clock_offset_at(self, now: Moment) -> float | None:
+        """The same; None if our wall clock was set since the last message, or went on while the machine slept."""
+        return None if self._stepped(now) else self.clock_offset_s
+
+    def _stepped(self, now: Moment) -> bool:
+        return abs(_wall_s(now) - self._wall_s) > STEP_S
+
+
+def _wall_s(now: Moment) -> float:
+    return now.utc.timestamp() - now.mono

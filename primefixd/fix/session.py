@@ -63,6 +63,10 @@ class Session:
         """Peer's SendingTime minus our UTC, median of the last 5 messages; the way here counts against it."""
         return self._c.pulse.clock_offset_s
 
+    def clock_offset_at(self, now: Moment) -> float | None:
+        """The same; None if our wall clock was set since the last message."""
+        return self._c.pulse.clock_offset_at(now)
+
     @property
     def round_trip_s(self) -> float | None:
         """From the leaving of the last answered TestRequest to its answer."""

@@ -211,6 +211,11 @@ class Order:
         """What the order is kept by, whatever it goes by at the venue: the first id of its chain."""
         return self.original_client_order_id or self.client_order_id
 
+    def overdue(self, utc: datetime) -> bool:
+        """Whether it must not be sent any more: its client's deadline has passed, or its expiry at the venue."""
+        expiry = self.terms.expiry_time
+        return (self.deadline is not None and self.deadline <= utc) or (expiry is not None and expiry <= utc)
+
     @property
     def cancel_wanted(self) -> bool:
         """Whether a cancellation is under way, from the client's wish on."""

@@ -30,6 +30,8 @@ class Asking:
         """Ask about every order that lives on `session`, or on one that is down all the while (order-rules.md 12)."""
         for order in self.ledger.live():
             if order.session == session or not self.sessions.active(order.session):
+                if self.sessions.active(session):
+                    self.sessions.withdraw(order.key, RequestKind.STATUS)  # it waits elsewhere: this one has less to do
                 self.about(order)
 
     def again(self, order: Order) -> None:

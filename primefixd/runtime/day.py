@@ -6,6 +6,7 @@ every LOOK_AGAIN_S seconds: a machine that slept, or a clock that was set, is no
 sessions is the portfolio's, the `Floor`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from primefixd.dispatch.calendar import MaintenanceWindow, Schedule, window_afte
 
 ANNOUNCED_S = (900.0, 300.0, 60.0)  # before the window
 LOOK_AGAIN_S = 30.0  # between two readings of the wall clock
+SET_BACK = timedelta(minutes=1)  # a clock that is set back by less is waited for; by more, and what was begun is undone
 
 
 class Floor(Protocol):
@@ -30,6 +32,9 @@ class Floor(Protocol):
     def last_orders(self, window: MaintenanceWindow) -> None:
         """From now on no new order and no replace leaves; cancels do (order-rules.md 24)."""
 
+    def not_yet(self) -> None:
+        """Take `last_orders` back: the window is not that near after all."""
+
     def close(self, window: MaintenanceWindow) -> None:
         """Log out every session, and keep them down."""
 
@@ -40,7 +45,7 @@ class Floor(Protocol):
         """Wait until that is known, or has taken too long (order-rules.md 17)."""
 
     def opened(self, window: MaintenanceWindow) -> None:
-        """Take new orders again, let those that were held leave, and say what happened to the sessions."""
+        """Say that it is over, and what happened to the sessions."""
 
 
 @frozen
@@ -63,37 +68,65 @@ class TradingDay:
         window = closed_for or window_after(self.schedule, self.floor.venue_time())
         while True:
             if closed_for is None:
-                await self._announce(window)
-                await self._until(window.start - timedelta(seconds=self.last_order_lead_s))
+                await self._announce(window, [s for s in ANNOUNCED_S if s >= self.last_order_lead_s])
+                await self._until(window.start - self._lead)
                 self.floor.last_orders(window)
-                await self._until(window.start)
+                if not await self._drain(window):
+                    self.floor.not_yet()
+                    continue
                 self.floor.close(window)
             closed_for = None
             await self._until_over(window)
             await self.floor.reopen()
-            following = window_after(self.schedule, max(self.floor.venue_time(), window.end))
-            with trio.move_on_after(self._left(following.start) - self.last_order_lead_s):
-                await self.floor.reconciled()
-                self.floor.opened(window)
-            window = window_after(self.schedule, max(self.floor.venue_time(), window.end))
+            await self._open(window)
+            window = self._following(window)
 
-    async def _announce(self, window: MaintenanceWindow) -> None:
-        for before_s in ANNOUNCED_S:
-            at = window.start - timedelta(seconds=before_s)
+    async def _drain(self, window: MaintenanceWindow) -> bool:
+        """What is on the wire is acknowledged until the window begins; False if the clock was set back meanwhile."""
+        not_before = window.start - self._lead - SET_BACK
+        announced = await self._announce(window, [s for s in ANNOUNCED_S if s < self.last_order_lead_s], not_before)
+        return announced and await self._until(window.start, not_before)
+
+    async def _announce(
+        self, window: MaintenanceWindow, before_s: Sequence[float], not_before: datetime | None = None
+    ) -> bool:
+        for at in (window.start - timedelta(seconds=s) for s in before_s):
             if self._left(at) > 0:
-                await self._until(at)
+                if not await self._until(at, not_before):
+                    return False
                 self.floor.announce(window)
+        return True
 
-    async def _until(self, at: datetime) -> None:
-        left_s = self._left(at)
-        while left_s > 0:
+    async def _until(self, at: datetime, not_before: datetime | None = None) -> bool:
+        """Wait until then; False as soon as the clock turns out to be set back to before `not_before`."""
+        while (left_s := self._left(at)) > 0:
+            if not_before is not None and self.floor.venue_time() < not_before:
+                return False
             await trio.sleep(min(left_s, LOOK_AGAIN_S))
-            left_s = self._left(at)
+        return True
 
     async def _until_over(self, window: MaintenanceWindow) -> None:
-        """No longer than the window lasts, should the clock be set back meanwhile."""
+        """No longer than the window lasts, should the clock be set back in it, nor when it is not even begun."""
         with trio.move_on_after(max(self._left(window.end), 0.0)):
-            await self._until(window.end)
+            await self._until(window.end, not_before=window.start - SET_BACK)
+
+    async def _open(self, window: MaintenanceWindow) -> None:
+        """Open as soon as it may be, unless the next window comes before that."""
+        last = self._following(window).start - self._lead
+        while (left_s := self._left(last)) > 0:
+            with trio.move_on_after(min(left_s, LOOK_AGAIN_S)):
+                await self.floor.reconciled()
+                self.floor.opened(window)
+                return
+
+    def _following(self, window: MaintenanceWindow) -> MaintenanceWindow:
+        """The window after this one; or this one again, if the clock was set back to well before it."""
+        now = self.floor.venue_time()
+        return window_after(self.schedule, now if now < window.start - SET_BACK else max(now, window.end))
+
+    @property
+    def _lead(self) -> timedelta:
+        return timedelta(seconds=self.last_order_lead_s)
 
     def _left(self, at: datetime) -> float:
         return (at - self.floor.venue_time()).total_seconds()

@@ -28,7 +28,7 @@ class Departures:
         if item.deadline is not None and item.deadline <= now.mono:
             return True
         order = self.ledger.get(item.key) if item.kind is RequestKind.NEW_ORDER else None
-        return order is not None and order.deadline is not None and order.deadline <= now.utc
+        return order is not None and order.overdue(now.utc)
 
     def request(self, item: Waiting) -> Asked | None:
         """What `item` asks for as things stand now; None if it has come to nothing meanwhile."""

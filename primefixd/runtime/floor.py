@@ -5,7 +5,7 @@ goes first, and whatever the venue did meanwhile is asked for before new orders 
 """
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import trio
 from attrs import frozen
@@ -36,7 +36,7 @@ class TradingFloor:
     rest: bool
 
     def venue_time(self) -> datetime:
-        return self.clock().utc + timedelta(seconds=self.hearing.sessions.clock_offset_s())
+        return self.hearing.sessions.venue_time()
 
     def announce(self, window: MaintenanceWindow) -> None:
         self.record([_maintenance(MaintenanceStage.ANNOUNCED, window)], self.clock())
@@ -44,6 +44,7 @@ class TradingFloor:
     def last_orders(self, window: MaintenanceWindow) -> None:
         now = self.clock()
         self.gate.window, self.gate.in_window = window, False
+        self.hearing.queueing.hold_queued(now)
         for order in self.hearing.ledger.live():
             if order.status is Status.QUEUED and order.on_maintenance is OnMaintenance.REJECT:
                 self.hearing.queueing.withdraw(order)
@@ -51,6 +52,14 @@ class TradingFloor:
             elif order.replace is not None:
                 self.record(self.hearing.replaces.drop_queued(order, "the venue is closing", now), now)
         self.record([PortfolioChanged(self.view())], now)
+
+    def not_yet(self) -> None:
+        now = self.clock()
+        self.gate.window = None
+        if self.gate.open:
+            self.release(now)
+        self.record([PortfolioChanged(self.view())], now)
+        self.hearing.sessions.wake()
 
     def close(self, window: MaintenanceWindow) -> None:
         now = self.clock()
@@ -71,7 +80,14 @@ class TradingFloor:
         """By hand what the day does: every session logs out and on again, then the orders are asked about."""
         self.hearing.reconciling.begin(self.hearing.ledger.live(), self.rest, always=True)
         self.record([PortfolioChanged(self.view())], self.clock())
-        self.hearing.sessions.restart()
+        await self.hearing.sessions.restart_in_turn(LOGON_APART_S)
+
+    def release(self, now: Moment) -> None:
+        """Let what is held leave as soon as the gate opens, in the order it came; what must not ends (rule 25)."""
+        changes, invalid = self.hearing.queueing.release(now)
+        self.record(changes, now)
+        for order in invalid:
+            self.record(self.hearing.end(order, "held_invalid", now), now)
 
     async def reconciled(self) -> None:
         await self.hearing.reconciling.over()

@@ -60,14 +60,13 @@ class Intake:
         refused = self._refusal(submission, now)
         if refused is not None:
             return refused
-        session = self.queueing.route(submission.terms.product_id, submission.session)
-        if session is None and not self.gate.open:
-            session = self.queueing.route_held(submission.session)
-        if session is None:
+        held = not self.gate.open  # what may not be is refused by now
+        session = submission.session if held else self.queueing.route(submission.terms.product_id, submission.session)
+        if session is None and not held:
             return refusals.no_session(self.portfolio, submission.session, self.sessions)
         order = self._order(key, session, submission, client, now)
-        if not self.queueing.put(order, now):
-            return refusals.busy(session)
+        if not (self.queueing.hold(order, now) if held else self.queueing.put(order, now)):
+            return refusals.busy(session or "orders that are held")
         ticket = self.record([self.ledger.open(order)], now)
         if not await self.journal.settled(ticket) and self._undone(key):
             return refusals.not_durable()
@@ -196,7 +195,7 @@ class Intake:
         late = expiry is not None and early is not None and early <= expiry
         return (() if submission.client_order_id else (NO_ID_WARNING,)) + ((EXPIRY_WARNING,) if late else ())
 
-    def _order(self, key: str, session: str, submission: Submission, client: str, now: Moment) -> Order:
+    def _order(self, key: str, session: str | None, submission: Submission, client: str, now: Moment) -> Order:
         return Order(
             client_order_id=key,
             portfolio=self.portfolio,

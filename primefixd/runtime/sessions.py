@@ -17,6 +17,7 @@ from primefixd.runtime.link import Line
 from primefixd.runtime.ports import Ports
 from primefixd.runtime.settings import PortfolioSettings, SessionRole, SessionSettings, VenueSettings
 from primefixd.runtime.supervisor import Supervisor, SupervisorOwner
+from primefixd.runtime.venue_clock import VenueClock
 from primefixd.runtime.views import SessionDay, SessionView
 
 _log = structlog.get_logger()
@@ -35,6 +36,7 @@ class Sessions:
         }
         self.trading = _trading(settings)
         self._router = Router([each.name for each in settings.sessions], settings.spread)
+        self._venue_clock = VenueClock()
 
     async def run(self) -> None:
         """Keep every session alive until `stop`."""
@@ -90,10 +92,15 @@ class Sessions:
         for supervisor in self._supervisors.values():
             supervisor.hold(why, window=window)
 
-    def restart(self, session: str | None = None) -> None:
-        """Log that one out, or all, and on again at once."""
-        for supervisor in self._supervisors.values() if session is None else [self._supervisors[session]]:
+    def restart(self, session: str) -> None:
+        """Log that one out, and on again at once."""
+        self._supervisors[session].restart()
+
+    async def restart_in_turn(self, apart_s: float) -> None:
+        """Log all of them out, and on again at once, one every `apart_s` seconds."""
+        for supervisor in list(self._supervisors.values()):
             supervisor.restart()
+            await trio.sleep(apart_s)
 
     def __contains__(self, session: str) -> bool:
         return session in self._supervisors
@@ -105,7 +112,7 @@ class Sessions:
 
     async def release_in_turn(self, apart_s: float) -> None:
         """The venue's window is over: let them log on again, one every `apart_s` seconds."""
-        for supervisor in self._supervisors.values():
+        for supervisor in list(self._supervisors.values()):
             supervisor.release(window=True)
             await trio.sleep(apart_s)
 
@@ -113,10 +120,10 @@ class Sessions:
         """Those that should have moved on by now, and did not."""
         return [name for name, supervisor in self._supervisors.items() if supervisor.stuck(now)]
 
-    def clock_offset_s(self) -> float:
-        """By how many seconds the venue's clock is ahead of ours, as the sessions that are up measure it; else 0."""
-        offsets = sorted(s for each in self._supervisors.values() if (s := each.clock_offset_s) is not None)
-        return offsets[len(offsets) // 2] if offsets else 0.0
+    def venue_time(self) -> datetime:
+        """The present by the venue's clock, as far as it is known; aware UTC."""
+        measured = (s for each in self._supervisors.values() if (s := each.clock_offset_s) is not None)
+        return self._venue_clock.time(self._clock(), measured)
 
     def days(self) -> tuple[SessionDay, ...]:
         """What the window did to each."""

@@ -115,7 +115,7 @@ class Supervisor:
     @property
     def clock_offset_s(self) -> float | None:
         """By how much the venue's clock is ahead of ours, in seconds; None while that is not known."""
-        return self._link.session.clock_offset_s if self._link else None
+        return self._link.session.clock_offset_at(self._ports.clock()) if self._link else None
 
     @property
     def next_attempt_at(self) -> datetime | None:
@@ -141,7 +141,7 @@ class Supervisor:
             received=self._received + (session.received if session else 0),
             queue=len(self.line.outbox),
             budget=self.line.limiter.left(self._ports.clock().mono),
-            clock_offset_ms=_ms(session.clock_offset_s if session else None),
+            clock_offset_ms=_ms(self.clock_offset_s),
             round_trip_ms=_ms(session.round_trip_s if session else None),
             garbled=self._garbled + (session.garbled if session else 0),
             unreadable=self._unreadable + (self._link.unreadable if self._link else 0),

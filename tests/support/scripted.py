@@ -9,10 +9,10 @@ from decimal import Decimal
 import trio
 import trio.testing
 
-from primefixd.clock import Moment
+from primefixd.clock import Clock, Moment
 from primefixd.control import render
 from primefixd.dispatch.calendar import Schedule
-from primefixd.fix.events import Ended, LogonReceived, Received
+from primefixd.fix.events import Ended, EndReason, LogonReceived, Received
 from primefixd.fix.message import Message
 from primefixd.fix.session import Role, Session, SessionSettings
 from primefixd.orders.model import OrderType, Side, Submission, Terms, TimeInForce
@@ -29,7 +29,7 @@ from primefixd.runtime.settings import (
     VenueSettings,
 )
 from primefixd.runtime.settings import SessionSettings as LineSettings
-from primefixd.runtime.shared import Shared
+from primefixd.runtime.shared import LAST_ORDER_LEAD_S, Shared
 from primefixd.secret import Secret
 from tests.support.storage import MemoryStore
 
@@ -42,19 +42,47 @@ def virtual_clock() -> Moment:
     return Moment(trio.current_time(), BEGIN + timedelta(seconds=trio.current_time()))
 
 
+class Wall:
+    """Wall clocks that tests may set: the world's, which the venue has, and ours, which may be wrong."""
+
+    def __init__(self, begin: datetime = BEGIN) -> None:
+        self.begin = begin - timedelta(seconds=trio.current_time())
+        self.error_s = 0.0  # by how much ours is ahead of the world's
+
+    def ours(self) -> Moment:
+        return _shifted(self.world(), self.error_s)
+
+    def world(self) -> Moment:
+        return Moment(trio.current_time(), self.begin + timedelta(seconds=trio.current_time()))
+
+    def sleep(self, seconds: float) -> None:
+        """The machine sleeps: the world goes on, and no program of ours."""
+        self.begin += timedelta(seconds=seconds)
+
+    async def until(self, text: str) -> None:
+        """Wait until the world's clock shows that UTC time, such as 2026-03-02T21:59:50."""
+        at = datetime.fromisoformat(text).replace(tzinfo=UTC)
+        left_s = (at - self.world().utc).total_seconds()
+        assert left_s >= 0, f"it is past {at} already"
+        await trio.sleep(left_s)
+
+
 class Connection:
     """The venue's end of one connection."""
 
-    def __init__(self, stream: trio.abc.Stream, refuse: str | None, hang_up: bool, offset_s: float) -> None:
+    def __init__(
+        self, stream: trio.abc.Stream, refuse: str | None, hang_up: bool, offset_s: float, clock: Clock
+    ) -> None:
         self._stream = stream
         self._hang_up = hang_up
         self.offset_s = offset_s
-        self._clock = lambda: _shifted(virtual_clock(), self.offset_s)
+        self._clock = lambda: _shifted(clock(), self.offset_s)
         self._refuse = refuse
         self.session = Session(SessionSettings(role=Role.ACCEPTOR, sender_comp_id="COIN", target_comp_id=None))
         self.heard: list[tuple[float, Message]] = []
         self.peer = ""
         self.ended = False
+        self.logged_out_at: float | None = None  # mono
         self.muted = False
         self._sending = trio.Lock()
 
@@ -78,8 +106,9 @@ class Connection:
                             self.session.accept((), now)
                     case Received(message=message):
                         self.heard.append((now.mono, message))
-                    case Ended():
+                    case Ended(reason=reason):
                         self.ended = True
+                        self.logged_out_at = now.mono if reason is EndReason.LOGOUT else None
             await self._flush()
         await self._stream.aclose()
 
@@ -98,6 +127,10 @@ class Connection:
         fields = [(int(tag), value) for tag, _, value in (part.partition("=") for part in text.strip("|").split("|"))]
         assert fields[0][0] == 35
         return self.session.send(fields[0][1], fields[1:], self._clock()).data
+
+    async def log_out(self, text: str = "maintenance") -> None:
+        self.session.logout(text, self._clock())
+        await self._flush()
 
     async def raw(self, data: bytes) -> None:
         async with self._sending:
@@ -119,8 +152,8 @@ def _shifted(now: Moment, offset_s: float) -> Moment:
 class ScriptedVenue:
     """Opens connections for the daemon; `connections` are all there ever were, oldest first."""
 
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
+    def __init__(self, nursery: trio.Nursery, clock: Clock = virtual_clock) -> None:
+        self._nursery, self._clock = nursery, clock
         self.connections: list[Connection] = []
         self.unreachable = False
         self.refuse: str | None = None
@@ -131,7 +164,7 @@ class ScriptedVenue:
         if self.unreachable:
             raise OSError("no route to host")
         ours, theirs = trio.testing.memory_stream_pair()
-        connection = Connection(theirs, self.refuse, self.hang_up, self.offset_s)
+        connection = Connection(theirs, self.refuse, self.hang_up, self.offset_s, self._clock)
         self.connections.append(connection)
         self._nursery.start_soon(connection.run)
         return ours
@@ -150,12 +183,15 @@ class Rig:
         settings: PortfolioSettings,
         store: MemoryStore | None = None,
         rest: RestDesk | None = None,
+        wall: Wall | None = None,
+        last_order_lead_s: float = LAST_ORDER_LEAD_S,
     ) -> None:
-        self.venue = ScriptedVenue(nursery)
+        self.wall = wall or Wall(virtual_clock().utc)
+        self.venue = ScriptedVenue(nursery, self.wall.world)
         self.store = store or MemoryStore()
         ids, blocking = self.store.made, self.store.blocking
         ports = Ports(
-            clock=virtual_clock,
+            clock=self.wall.ours,
             uniform=lambda _low, high: high,
             new_id=lambda _now: f"made-{next(ids)}",
             open_stream=self.venue.open_stream,
@@ -172,6 +208,7 @@ class Rig:
             schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
             quiet_ask_s=2.0,
             reconcile=ReconcileSettings(),
+            last_order_lead_s=last_order_lead_s,
             accounts={},
         )
         self.subscription = self.feed.subscribe(None, stored.newest)
