@@ -87,6 +87,7 @@ def build(
         schedule=settings.schedule,
         quiet_ask_s=settings.quiet_ask_s,
         reconcile=settings.reconcile,
+        last_order_lead_s=settings.last_order_lead_s,
         accounts={},
     )
     make = partial(_portfolio, shared, rest)

@@ -18,7 +18,13 @@ from primefixd.config.document import Document, Unreadable, read
 from primefixd.config.rules import SECRETS, problems, warnings, window_times
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
-from primefixd.runtime.settings import PortfolioSettings, ReconcileSettings, RestSettings, VenueSettings
+from primefixd.runtime.settings import (
+    LAST_ORDER_LEAD_S,
+    PortfolioSettings,
+    ReconcileSettings,
+    RestSettings,
+    VenueSettings,
+)
 from primefixd.secret import Secret
 from primefixd.strict import Invalid, Problem, Wrong, make_converter, shown, structure
 from primefixd.strict import Path as Steps
@@ -38,6 +44,7 @@ class Settings:
     quiet_ask_s: float
     reconcile: ReconcileSettings = field(factory=ReconcileSettings)
     schedule: Schedule
+    last_order_lead_s: float = LAST_ORDER_LEAD_S
     portfolios: tuple[PortfolioSettings, ...]
 
 
@@ -81,6 +88,7 @@ class _Schedule:
     zone: str = "America/New_York"
     window: str = "17:00-17:05"
     days: Literal["all"] = "all"
+    last_order_lead_s: float = LAST_ORDER_LEAD_S
 
 
 @frozen(kw_only=True)
@@ -245,6 +253,7 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
         quiet_ask_s=file.quiet_ask_s,
         reconcile=ReconcileSettings(grace_s=file.reconcile_grace_s, most_s=file.reconcile_max_s),
         schedule=Schedule(file.schedule.zone, *window_times(file.schedule.window)),
+        last_order_lead_s=file.schedule.last_order_lead_s,
         portfolios=file.portfolios,
     )
 

@@ -24,6 +24,7 @@ RETENTION_MAX_DAYS = 3650
 QUIET_ASK_MAX_S = 60
 RECONCILE_GRACE_MAX_S = 600
 RECONCILE_LONGEST_S = 3600
+LAST_ORDER_LEAD_MAX_S = 300
 RATE_MAX = 1000  # a second; above RATE_OF_VENUE a warning
 RATE_OF_VENUE = 50
 MARGIN_MAX_MS = 500
@@ -61,6 +62,8 @@ _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("reconcile_grace_s", float, between(0.1, RECONCILE_GRACE_MAX_S)),
     ("reconcile_max_s", int, between(1, RECONCILE_LONGEST_S)),
     ("reconcile_max_s", float, between(1, RECONCILE_LONGEST_S)),
+    ("schedule.last_order_lead_s", int, between(0, LAST_ORDER_LEAD_MAX_S)),
+    ("schedule.last_order_lead_s", float, between(0, LAST_ORDER_LEAD_MAX_S)),
     ("portfolios[].name", str, _NAME),
     ("portfolios[].portfolio_id", str, _ID),
     ("portfolios[].rate.messages_per_second", int, between(1, RATE_MAX)),

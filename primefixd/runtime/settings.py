@@ -7,6 +7,7 @@ from attrs import frozen
 from primefixd.secret import Secret
 
 SESSIONS_PER_PORTFOLIO_MAX = 7  # prime-fix.md section 1, sessions
+LAST_ORDER_LEAD_S = 10.0  # before the window: from then on no new order leaves (order-rules.md 24)
 
 
 class SessionRole(StrEnum):

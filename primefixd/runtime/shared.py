@@ -9,9 +9,7 @@ from primefixd.dispatch.calendar import Schedule
 from primefixd.orders.reports import Quote, QuoteRefused, Report
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.ports import Ports
-from primefixd.runtime.settings import ReconcileSettings, VenueSettings
-
-LAST_ORDER_LEAD_S = 10.0  # before the window: from then on no new order leaves (order-rules.md 24)
+from primefixd.runtime.settings import LAST_ORDER_LEAD_S, ReconcileSettings, VenueSettings
 
 
 class Account(Protocol):

@@ -223,6 +223,8 @@ MISTAKES = [
     # schedule and rest
     ("rest:", "schedule: {window: 17:00}\nrest:", 11, "schedule.window", 'such as "17:00-17:05", not 17:00'),
     ("rest:", "schedule: {window: 17:00-25:00}\nrest:", 11, "schedule.window", "must be two times of day"),
+    ("rest:", "schedule: {last_order_lead_s: 301}\nrest:", 11, "schedule.last_order_lead_s", "from 0 to 300"),
+    ("rest:", "schedule: {last_order_lead_s: -0.5}\nrest:", 11, "schedule.last_order_lead_s", "from 0 to 300"),
     ("rest:", "schedule: {window: 17:00-17:00}\nrest:", 11, "schedule.window", "must be two times of day"),
     ("rest:", "schedule: {zone: America/Atlantis}\nrest:", 11, "schedule.zone", "is not a time zone"),
     ("rest:", "schedule: {zone: ../../etc/passwd}\nrest:", 11, "schedule.zone", "is not a time zone"),
@@ -353,6 +355,14 @@ def test_how_long_reconciling_takes_is_set(file: Path) -> None:
     file.write_text("reconcile_grace_s: 0.1\nreconcile_max_s: 3600\n" + GOOD)
     made = load(file, None, ENV).settings.reconcile
     assert (made.grace_s, made.most_s) == (0.1, 3600.0)
+
+
+@pytest.mark.parametrize("lead_s", [0, 2.5, 300])
+def test_how_long_before_the_window_new_orders_stop_is_set(file: Path, lead_s: float) -> None:
+    file.write_text(f"schedule: {{last_order_lead_s: {lead_s}}}\n" + GOOD)
+    assert load(file, None, ENV).settings.last_order_lead_s == lead_s
+    file.write_text(GOOD)
+    assert load(file, None, ENV).settings.last_order_lead_s == 10
 
 
 def test_what_rest_trusts_is_found_beside_the_configuration(file: Path) -> None:

@@ -22,6 +22,7 @@ from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import Ports
 from primefixd.runtime.rest import RestDesk
 from primefixd.runtime.settings import (
+    LAST_ORDER_LEAD_S,
     PortfolioSettings,
     RateSettings,
     ReconcileSettings,
@@ -29,7 +30,7 @@ from primefixd.runtime.settings import (
     VenueSettings,
 )
 from primefixd.runtime.settings import SessionSettings as LineSettings
-from primefixd.runtime.shared import LAST_ORDER_LEAD_S, Shared
+from primefixd.runtime.shared import Shared
 from primefixd.secret import Secret
 from tests.support.storage import MemoryStore
 
