@@ -31,14 +31,14 @@ from primefixd.runtime.rest import Rest, RestDesk
 from primefixd.runtime.retention import keep_within
 from primefixd.runtime.service import attend
 from primefixd.runtime.sessions import credentials
-from primefixd.runtime.settings import PortfolioSettings
+from primefixd.runtime.settings import PortfolioSettings, SessionRole
 from primefixd.runtime.shared import Shared
 from primefixd.runtime.store import Stored
 from primefixd.runtime.views import ServerStopping
 
 FAREWELL_S = 0.2  # at the end, for the last events to reach whoever reads
 
-_FIXED = ("venue", "state_dir", "rest", "schedule", "quiet_ask_s", "reconcile", "retention_days")
+_FIXED = ("venue", "state_dir", "rest", "schedule", "last_order_lead_s", "quiet_ask_s", "reconcile", "retention_days")
 
 _log = structlog.get_logger()
 Reread = Callable[[], Settings]
@@ -102,8 +102,9 @@ def build(
 
 
 def _portfolio(shared: Shared, rest: Rest | None, settings: PortfolioSettings, stored: Stored) -> Portfolio:
-    """REST is asked with the key of the portfolio's first session."""
-    asked = RestDesk(credentials(settings.sessions[0], settings), rest) if rest else None
+    """REST is asked with the key of the portfolio's first session for orders."""
+    first = next((each for each in settings.sessions if each.role is SessionRole.ORDERS), settings.sessions[0])
+    asked = RestDesk(credentials(first, settings), rest) if rest else None
     return Portfolio(settings, shared, stored.orders.get(settings.name), stored.notes.get(settings.name), asked)
 
 

@@ -4,7 +4,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from datetime import time
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from primefixd.cli.run import starting_failure
 from primefixd.cli.sandbox import accounts_of
 from primefixd.cli.scenario import Followed, Picture, Planned, plan
 from primefixd.client import Client, Refused, connect
+from primefixd.clock import Moment
 from primefixd.config import Settings
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
@@ -122,7 +123,7 @@ async def _rehearse(show: Show, folder: Path) -> Outcome:
         files = make_certificates(folder, "127.0.0.1")
         played = SandboxSettings(control_port=0, accounts=tuple(accounts_of(portfolios)))
         running = await nursery.start(venue.run, played, server_tls(files), show.ports.clock)
-        settings = _settings(show.shape, portfolios, tokens, running.fix_port, files.ca_file)
+        settings = _settings(show.shape, portfolios, tokens, running.fix_port, files.ca_file, show.ports.clock())
         started: daemon.Daemon = await nursery.start(daemon.run, settings, show.ports)
         async with connect(f"ws://127.0.0.1:{running.control_port}") as oracle:
             async with connect(started.control_urls[0], tokens[CLIENTS[0]]) as client:
@@ -234,8 +235,19 @@ def _invent(name: str, sessions: int) -> PortfolioSettings:
     return PortfolioSettings(name=name, portfolio_id=_random(), sessions=tuple(invented))
 
 
+def _far_from(now: Moment) -> Schedule:
+    """A maintenance window that no demo meets: half a day away."""
+    hour = (now.utc + timedelta(hours=12)).hour
+    return Schedule(zone="UTC", start=time(hour), end=time(hour, 5))
+
+
 def _settings(
-    shape: Shape, portfolios: Sequence[PortfolioSettings], tokens: Mapping[str, str], fix_port: int, ca_file: Path
+    shape: Shape,
+    portfolios: Sequence[PortfolioSettings],
+    tokens: Mapping[str, str],
+    fix_port: int,
+    ca_file: Path,
+    now: Moment,
 ) -> Settings:
     clients = [
         ClientSettings(name=name, token=Secret(token), portfolios=None, may=frozenset({Right.READ, Right.TRADE}))
@@ -248,7 +260,7 @@ def _settings(
         rest=None,
         retention_days=7,
         quiet_ask_s=2.0,
-        schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
+        schedule=_far_from(now),
         portfolios=tuple(portfolios),
     )
 

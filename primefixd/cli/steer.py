@@ -1,4 +1,4 @@
-"""Commands that steer a running daemon: `halt`, `resume`, `restart`. Without a portfolio they mean all, and ask first."""
+"""Commands that steer a running daemon: `halt`, `resume`, `restart`. Without a portfolio they mean all, and ask."""
 
 from typing import Any
 

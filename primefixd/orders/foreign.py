@@ -18,10 +18,11 @@ class Foreign:
         self._heard: OrderedDict[_Key, None] = OrderedDict()
         self._newest: OrderedDict[str, Report] = OrderedDict()
 
-    def first(self, report: Report) -> bool:
-        """Take in a report, and whether it comes for the first time."""
-        key = (report.order_id, report.client_order_id, report.exec_id, report.transaction, report.kind)
-        self._remember(report)
+    def first(self, report: Report, *, ours: bool = True) -> bool:
+        """Whether a report comes for the first time; its order may be taken in if the account is `ours`."""
+        key = (report.account, report.order_id, report.client_order_id, report.exec_id, report.transaction, report.kind)
+        if ours:
+            self._remember(report)
         if key in self._heard:
             return False
         self._heard[key] = None

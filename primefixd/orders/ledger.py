@@ -265,9 +265,9 @@ class Ledger:
 
     # Orders of other origin (order-rules.md 28)
 
-    def foreign(self, report: Report) -> tuple[Change, ...]:
+    def foreign(self, report: Report, *, ours: bool = True) -> tuple[Change, ...]:
         """A report on an order that is not ours, told once."""
-        return (OrderUnknown(report),) if self._foreign.first(report) else ()
+        return (OrderUnknown(report),) if self._foreign.first(report, ours=ours) else ()
 
     def foreign_report(self, order_id: str) -> Report | None:
         """The newest report on that order of other origin, since the daemon started."""

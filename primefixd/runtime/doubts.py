@@ -51,7 +51,8 @@ class Doubts:
             del self._since[key]
         for order in doubtful:
             self._since.setdefault(order.key, now.mono)
-            if self.gate.open and self.hearing.ledger.resubmittable(order.key, now) and self._ready_at(order, now) <= now.mono:
+            ready = self._ready_at(order, now) <= now.mono
+            if ready and self.gate.open and self.hearing.ledger.resubmittable(order.key, now):
                 self._again(order, now)
 
     def due(self, now: Moment) -> float:

@@ -68,6 +68,7 @@ class Portfolio:
         self._moved, self._doubted, self._settled = trio.Event(), trio.Event(), trio.Event()
         self._parts = assemble(settings, shared, self, rest, self._record, self._writes, self.view)
         self._rate = settings.rate
+        self._asking_due = math.inf
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._running = trio.CancelScope()
         self.stopped = trio.Event()
@@ -152,7 +153,8 @@ class Portfolio:
             self._doubted = trio.Event()
             now = self._clock()
             self._parts.doubts.follow_up(now)
-            with trio.move_on_after(max(self._parts.doubts.due(now) - now.mono, 0.0)):
+            self._asking_due = self._parts.doubts.due(now)
+            with trio.move_on_after(max(self._asking_due - now.mono, 0.0)):
                 await self._doubted.wait()
 
     async def _follow_journal(self) -> None:
@@ -293,7 +295,7 @@ class Portfolio:
         if not isinstance(word, Report):
             (portfolio or self).quoted(word, now)
         elif portfolio is None:  # a drop copy tells the orders of all accounts, and an id is unique in its own only
-            self._record(self._parts.ledger.foreign(word), now)
+            self._record(self._parts.ledger.foreign(word, ours=False), now)
         else:
             portfolio.reported(word, session, now)
 
@@ -362,7 +364,8 @@ class Portfolio:
     def _record(self, changes: Iterable[Body], now: Moment, notes: tuple[Note, ...] = ()) -> int:
         """What this turn changed goes to the journal; whoever waits for a change looks again."""
         told = tuple(changes)
-        if any(isinstance(change, OrderInDoubt | FillGap) for change in told):
+        sooner = self._parts.ledger.next_gap(self._shared.reconcile.grace_s) < self._asking_due  # not every gap is told
+        if sooner or any(isinstance(change, OrderInDoubt | FillGap) for change in told):
             self._doubted.set()
             if self._parts.rest is not None:
                 self._parts.rest.want()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.world import far_from_now
+
 PROGRAM = (sys.executable, "-m", "primefixd.cli.main")
 START_S = 30
 QUIET = {name: value for name, value in os.environ.items() if not name.startswith("PRIMEFIXD_")}
@@ -59,7 +61,8 @@ class Rig:
         self.told = json.loads(first_line(self.sandbox))
         self.token = Path(self.told["token_file"]).read_text().strip()
         self.url = f"unix:{folder / 'control.sock'}"
-        self.config.write_text(self.config.read_text().replace("127.0.0.1:8417", self.url))
+        text = self.config.read_text().replace("127.0.0.1:8417", self.url)
+        self.config.write_text(f"schedule: {far_from_now()}\n{text}")
         self.log = folder / "daemon.log"
         with self.log.open("w") as log:
             self.daemon = start("run", "--config", self.config, cwd=folder, stdout=quiet, stderr=log)

@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
 from primefixd.cli.look import event_line, every_order, troubles
 from primefixd.client import connect
+from tests.cli.conftest import first_line, start, stop
 
 MARKET = ("--product-id", "ETH-USD", "--side", "SELL", "--type", "MARKET", "--base-quantity", "1")
 LIMIT = ("--type", "LIMIT", "--time-in-force", "GOOD_UNTIL_CANCELLED", "--limit-price", "20000")
@@ -28,7 +30,7 @@ def wide(text):
 def test_status_is_a_summary_at_one_glance(rig, resting):
     text = rig.run("status").stdout
     heading, _, titles, alpha, beta = text.splitlines()
-    assert re.fullmatch(r"primefixd 0\.\S+, venue 127\.0\.0\.1:\d+, next window in .+ \(2[12]:00 UTC\)", heading)
+    assert re.fullmatch(r"primefixd 0\.\S+, venue 127\.0\.0\.1:\d+, next window in .+ \(\d\d:00 UTC\)", heading)
     assert titles.split("  ")[0] == "PORTFOLIO"
     assert alpha.split()[:3] == ["alpha", "OPEN", "7/7"]
     assert beta.split() == ["beta", "OPEN", "7/7", "1", "0"]
@@ -105,9 +107,16 @@ def test_a_field_that_is_missing_is_named_as_the_option_that_gives_it(rig):
 
 
 def test_tail_hands_the_cursor_on_as_it_is(rig):
-    done = rig.run("tail", "--from", "0")
+    done = rig.run("tail", "--from", "999999999")
     assert (done.returncode, done.stdout) == (1, "")
     assert "(unknown_cursor)" in done.stderr
+
+
+def test_tail_begins_after_the_cursor_that_it_is_given(rig):
+    following = start("tail", "--from", "1", "--token-file", rig.told["token_file"], cwd=rig.folder, env=rig.env,
+                      stdout=subprocess.PIPE)  # fmt: skip
+    assert first_line(following).split()[0] == "2"
+    stop(following)
 
 
 @pytest.mark.parametrize("token", [None, "wrong"])

@@ -184,6 +184,7 @@ async def test_an_id_that_the_venue_has_seen_before_is_rejected_as_duplicate_and
         await desk.submit(client_order_id="once", **CROSSING)
         await until(desk, "once", status="FILLED")
         await made.end("daemon")
+        (tmp_path / "state").rename(tmp_path / "lost")  # what the daemon knew is gone; the venue remembers
         await made.start_daemon()
         async with made.desk() as again:
             await until_ready(again)

@@ -24,7 +24,8 @@ from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import system_ports
-from primefixd.runtime.settings import VenueSettings
+from primefixd.runtime.settings import ReconcileSettings, VenueSettings
+from primefixd.runtime.shared import Shared
 from tests.support.scripted import settings
 from tests.support.storage import MemoryStore, in_place
 from tests.support.world import TOKEN, World, configuration
@@ -135,6 +136,12 @@ def listen(nursery: trio.Nursery) -> Listen:
     return start
 
 
+def far_from_now() -> Schedule:
+    """A window that no test meets: half a day away."""
+    hour = (datetime.now(UTC) + timedelta(hours=12)).hour
+    return Schedule(zone="UTC", start=time(hour), end=time(hour, 5))
+
+
 async def last_error(nursery: trio.Nursery, venue: VenueSettings) -> str | None:
     """What a session with real ports says after its first attempt; None once it waits for the Logon's answer."""
     store = MemoryStore()
@@ -142,8 +149,9 @@ async def last_error(nursery: trio.Nursery, venue: VenueSettings) -> str | None:
         journal=Journal(store, store.load(), Feed(), render.told, in_place),
         ports=system_ports(),
         venue=venue,
-        schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
+        schedule=far_from_now(),
         quiet_ask_s=2.0,
+        reconcile=ReconcileSettings(),
         accounts={},
     )
     portfolio = Portfolio(settings("a"), shared)

@@ -98,7 +98,6 @@ async def test_rule_28_an_adopted_order_is_one_of_ours_and_stays_so_over_a_resta
         assert order(rig, "theirs").status is Status.FILLED and len(rig.events(OrderFilled)) == 1
 
 
-@pytest.mark.xfail(reason="a gap without an event is not followed up yet", strict=True)
 async def test_rule_28_what_was_filled_before_is_a_gap_and_is_asked_for(autojump_clock: MockClock, rig: Rig) -> None:
     await rig.venue.of("a").say(trade("theirs", "T1", "1", "1"))
     await soon()
@@ -129,7 +128,6 @@ async def test_rule_28_one_of_which_too_little_is_known_is_refused_in_words(
     assert "type" in told.message
 
 
-@pytest.mark.xfail(reason="reports of other accounts are not told apart yet", strict=True)
 async def test_rule_28_an_order_of_another_account_is_told_and_never_taken_in(
     autojump_clock: MockClock, rig: Rig
 ) -> None:
