@@ -4,6 +4,7 @@ import socket
 from datetime import time
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 
@@ -98,3 +99,8 @@ async def test_cursors_and_journal_go_on_over_a_restart(tmp_path: Path) -> None:
     (journal, first), (same, second) = told
     assert journal == same and first == second
     assert [event["cursor"] for event in first] == [1, 2, 3]
+
+
+def test_a_reload_knows_of_every_setting_whether_it_needs_a_restart() -> None:
+    followed = {"portfolios", "control"}
+    assert {each.name for each in attrs.fields(Settings)} - followed == set(daemon._FIXED)
