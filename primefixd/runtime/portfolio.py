@@ -322,6 +322,9 @@ class Portfolio:
         self._record(self._parts.hearing.link_down(session, now), now)
 
     def missed(self, session: str) -> None:
+        """An acknowledgement may be among what was lost: what waits for one on that session is in doubt from now on."""
+        now = self._clock()
+        self._record(self._parts.ledger.link_lost(session, now), now)
         self._parts.asking.about_session(session)
 
     def unread(self, what: str, now: Moment) -> None:

@@ -562,3 +562,17 @@ async def test_a_drop_copy_carries_cancels_and_questions_when_nothing_else_is_up
         await copy.say(said("o-1", "4", "4"))
         await soon()
         assert order(rig).status is Status.CANCELLED
+
+
+async def test_rule_12_an_acknowledgement_lost_on_a_live_link_leaves_the_order_in_doubt(
+    autojump_clock: MockClock, nursery: trio.Nursery
+) -> None:
+    rig = Rig(nursery, settings("a", "b"))
+    await trio.sleep(2)
+    await rig.portfolio.submit(limit("o-1"), "c")
+    await trio.sleep(0.5)
+    carrier = next(name for name in ("a", "b") if rig.venue.of(name).requests("D"))
+    rig.venue.of(carrier).session.send("8", [(11, "lost")], virtual_clock())  # numbered, and never sent
+    await rig.venue.of(carrier).say("35=8|1=x|11=other|17=e|20=0|37=v-9|39=0|54=1|55=ETH-USD|150=0|14=0|151=1|")
+    await trio.sleep(0.1)
+    assert [event.body.order.client_order_id for event in rig.events(OrderInDoubt)] == ["o-1"]
