@@ -36,18 +36,6 @@ async def refused(rig: Rig, key: str = "late", **more: object) -> Refused:
     return told
 
 
-async def answer(rig: Rig) -> None:
-    """The venue answers every question about an order, until cancelled."""
-    done = 0
-    while True:
-        await trio.sleep(0.01)
-        asked = [(c, m) for c in rig.venue.connections for m in c.requests("H")]
-        for connection, message in asked[done:]:
-            if not connection.ended:
-                await connection.say(lives.state(message.get(11) or "", "0"))
-        done = len(asked)
-
-
 # Step by step
 
 
@@ -706,3 +694,40 @@ async def test_an_expiry_in_the_window_or_up_to_5_min_before_it_is_accepted_with
         terms = attrs.evolve(limit().terms, expiry_time=utc(expiry), time_in_force=TimeInForce.GOOD_UNTIL_DATE_TIME)
         told = await rig.portfolio.submit(attrs.evolve(limit(), terms=terms), "desk")
         assert isinstance(told, Submitted) and any("16:55" in each for each in told.warnings) is warned
+
+
+async def venue_answers(rig: Rig) -> None:
+    """It takes every new order and answers every question, until cancelled."""
+    told: dict[int, int] = {}
+    while True:
+        await trio.sleep(0.02)
+        for connection in living(rig):
+            fresh = connection.heard[told.get(id(connection), 0) :]
+            told[id(connection)] = len(connection.heard)
+            for _, message in fresh:
+                key, product = message.get(11) or "", f"55={message.get(55)}"
+                if message.type == "D":
+                    await connection.say(said(key, "0", "0").replace("55=BTC-USD", product))
+                elif message.type == "H":
+                    await connection.say(lives.state(key, "0").replace("55=BTC-USD", product))
+
+
+async def test_a_thousand_open_orders_over_seven_sessions_are_asked_about_once_at_the_rate_that_the_venue_allows(
+    autojump_clock: MockClock,
+) -> None:
+    """252 questions a second, so four bursts, 3.05 s apart in all; before them at most 1 s jitter, 1.2 s between the
+    logons, and 1.02 s without budget after the last one (order-rules.md 20).
+    """
+    async with day(of=SEVEN) as rig, trio.open_nursery() as nursery:
+        nursery.start_soon(venue_answers, rig)
+        await lives.up()
+        for n in range(1000):
+            await rig.portfolio.submit(limit(f"o-{n:04}", product=f"P{n % 7}-USD", ttl_ms=60_000), "desk")
+        await rig.wall.until("2026-03-02T22:05")
+        while state(rig) is not PortfolioState.OPEN:
+            await trio.sleep(0.01)
+        took_s = (rig.wall.world().utc - END).total_seconds()
+        asked = [message.get(11) for connection in living(rig) for message in connection.requests("H")]
+        assert rig.portfolio.view().open_orders == len(asked) == len(set(asked)) == 1000
+        assert rig.portfolio.view().unreconciled == 0 and took_s < 1.0 + 1.2 + 1.02 + 3.05 + 0.05
+        nursery.cancel_scope.cancel()
