@@ -226,7 +226,7 @@ async def test_rule_11_a_cancel_that_had_left_leaves_again_before_any_question(a
         await rig.portfolio.cancel(client_order_id="o-1", client="desk")
         await soon()
         first = heard(rig, "F")[0].get(11)
-    async with life(rig.store) as rig:
+    async with life(rig.store, settings("a")) as rig:
         await up()
         (request,) = heard(rig, "F")
         assert request.get(11) != first, "an id is never used twice"

@@ -68,7 +68,8 @@ class Listed:
             return httpx.Response(400, json={"message": "no"})
         self.open, self.closed = self.after.get(len(self.asked), (self.open, self.closed))
         if path.endswith("fills"):
-            return self._page("fills", self.fills, request)
+            order_id = path.split("/")[1] if path.startswith("orders/") else None
+            return self._page("fills", [each for each in self.fills if order_id in (None, each["order_id"])], request)
         return self._page("orders", self.open if path == "open_orders" else self.closed, request)
 
     def _page(self, name: str, items: list[dict[str, str]], request: httpx.Request) -> httpx.Response:
