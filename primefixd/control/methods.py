@@ -345,7 +345,7 @@ async def _info(caller: Caller, _call: Call, _params: parameters.ServerInfo) -> 
             "events_waiting_max": EVENTS_WAITING_MAX,
         },
         journal=desk.journal.id,
-        cursor=desk.journal.newest,
+        cursor=desk.journal.told,
     )
 
 

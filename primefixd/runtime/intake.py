@@ -88,7 +88,7 @@ class Intake:
         ticket = self.begin_cancel(order, client, now)
         with trio.move_on_after(CANCEL_DURABLE_MOST_S):
             await self.journal.settled(ticket)
-        return Cancelling(order=self.ledger.get(order.key) or order, cursor=self.journal.newest)
+        return Cancelling(order=self.ledger.get(order.key) or order, cursor=self.journal.told)
 
     async def resolve(self, client_order_id: str, opinion: Resolution) -> Noted | Refused:
         """A person's word on an order in doubt, until the venue has one (order-rules.md 16)."""
@@ -104,7 +104,7 @@ class Intake:
         resolved = self.ledger.get(order.key) or order
         ticket = self.record([*changes, *self.hearing.settled(resolved, now)], now)
         await self.journal.settled(ticket)
-        return Noted(order=self.ledger.get(order.key) or order, cursor=self.journal.newest)
+        return Noted(order=self.ledger.get(order.key) or order, cursor=self.journal.told)
 
     async def adopt(self, order_id: str) -> Noted | Refused:
         """Take in an order that another program placed; what it has done so far is asked for (order-rules.md 28)."""
@@ -118,7 +118,7 @@ class Intake:
         if known is None:
             return refusals.unknown_order(self.portfolio, order_id)
         await self.journal.settled(self.journal.last)
-        return Noted(order=known, cursor=self.journal.newest)
+        return Noted(order=known, cursor=self.journal.told)
 
     def _adopted(self, order_id: str, now: Moment) -> Order | None:
         """Raises ValueError for an order of which too little is known."""
@@ -146,7 +146,7 @@ class Intake:
         told = self.replaces.ask(wanted, wanted.new_client_order_id or self.new_id(now), client, now)
         if isinstance(told, Refused):
             return told
-        cursor = self.journal.newest if told.duplicate else self.journal.next
+        cursor = self.journal.told if told.duplicate else self.journal.next
         ticket = self.record(told.changes, now)
         if not await self.journal.settled(ticket) and self._not_replaced(told.order):
             return refusals.not_durable()
@@ -163,7 +163,7 @@ class Intake:
         refused = self.quotes.ask(request, client, now)
         if refused is not None:
             return refused
-        return QuoteAsked(quote_request_id=request.quote_request_id, cursor=self.journal.newest)
+        return QuoteAsked(quote_request_id=request.quote_request_id, cursor=self.journal.told)
 
     async def cancel_all(self, *, product_id: str | None, side: Side | None, client: str) -> int:
         """Cancel every order that is not final, of one product or side if told; returns how many."""
@@ -215,7 +215,7 @@ class Intake:
         """The same id again. Its first submission may still wait for the disk, and then end for want of it."""
         told = refusals.repeated(key, self.ledger.get(key), submission)
         await self.journal.settled(self.journal.last)
-        if isinstance(told, Submitted) and not (self.journal.is_told(told.cursor) and self.ledger.used(key)):
+        if isinstance(told, Submitted) and not (told.cursor <= self.journal.told and self.ledger.used(key)):
             return refusals.not_durable()
         return told
 

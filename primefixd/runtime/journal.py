@@ -98,10 +98,6 @@ class Journal:
             self._wake()
         return self._appended
 
-    def is_told(self, cursor: int) -> bool:
-        """Whether the event with that cursor is on disk, and told."""
-        return cursor <= self._feed.newest
-
     def is_settled(self, ticket: int) -> bool:
         """Whether it is on disk, and its events are told."""
         return ticket <= self._settled

@@ -386,6 +386,21 @@ async def test_a_repeated_submission_is_not_accepted_before_the_first_one_is_on_
         assert heard(rig, "D") == []
 
 
+async def test_a_cursor_that_is_told_is_one_that_a_restart_has(autojump_clock: MockClock) -> None:
+    async with life() as rig:
+        await up()
+        await opened(rig)
+        rig.store.held_before = trio.Event()
+        told = [
+            await rig.portfolio.cancel(client_order_id="o-1", client="desk"),
+            await rig.portfolio.submit(limit(), "desk"),
+        ]
+        assert rig.journal.newest > rig.store.load().newest
+        newest = rig.store.load().newest
+        assert [type(each) for each in told] == [Cancelling, Submitted]
+        assert all(each.cursor <= newest for each in told)
+
+
 async def test_an_order_that_a_hanging_disk_kept_past_its_deadline_was_never_asked_for(
     autojump_clock: MockClock,
 ) -> None:
