@@ -45,15 +45,15 @@ class Storm:
         for _ in range(self.dice.randrange(STEPS)):
             await self.step(nursery, rig)
             await trio.sleep(self.dice.choice((0, 0, 0.001, 0.02, 0.3, 2, 2, 20)))
-        match self.dice.randrange(4):
-            case 0:
-                self.store.held_before = trio.Event()
-            case 1:
+        match self.dice.randrange(6):
+            case 0 | 1 | 2:
+                self.store.held_before, self.store.spare = trio.Event(), self.dice.randrange(5)
+            case 3:
                 self.store.held_after = trio.Event()
-            case 2:
+            case 4:
                 self.store.unwritable = "the disk is full"
         for _ in range(self.dice.randrange(8)):
-            await self.step(nursery, rig, self.dice.choice((0, 0, 5, 6, 7, None)))
+            await self.step(nursery, rig, self.dice.choice((0, 0, 5, 6, 6, 7, None)))
             await trio.sleep(self.dice.choice((0, 0, 0.001, 0.05, 3)))
 
     async def step(self, nursery: trio.Nursery, rig: Rig, what: int | None = None) -> None:
