@@ -11,8 +11,9 @@ import pytest
 import trio
 
 from primefixd.client import Client, Refused
-from tests.support.ordeal import SHAPES, all_active, settled, steady_world
+from tests.support.ordeal import SHAPES, all_active, quiet_world, settled, steady_world
 from tests.support.steady import Steady
+from tests.support.world import RESTING, agree, booked, until, until_ready
 
 CUTS = 12
 LONG = pytest.mark.full
@@ -44,6 +45,28 @@ async def test_connections_cut_at_random(tmp_path: Path, name: str, how: str) ->
             await trio.sleep(draw.uniform(0.1, 0.7))
             await cut_one(oracle, how, draw, shape.sessions)
         await settled(made, steady, oracle, shape)
+
+
+async def test_an_acknowledgement_lost_on_a_live_connection_is_found_by_rest(tmp_path: Path) -> None:
+    """The next message shows that words were lost: what waited for one is in doubt, and is asked about."""
+    async with quiet_world(tmp_path, SHAPES["rest-own-ids"]) as (made, oracle):
+        await made.start_daemon()
+        async with made.desk() as desk, desk.subscribe() as events:
+            await until_ready(desk)
+            await oracle.call("venue.skip", service_account_id="p0s0-account", count=2, lose=True)
+            await desk.submit(client_order_id="lost", **RESTING)
+            with trio.fail_after(10):
+                while "lost" not in await booked(oracle):
+                    await trio.sleep(0.02)
+            await trio.sleep(0.2)  # both its reports, the one that it is pending and the one that it rests
+            await desk.submit(client_order_id="next", **RESTING)
+            with trio.fail_after(10):
+                async for event in events:
+                    if event["type"] == "order.in_doubt":
+                        break
+            assert event["order"]["client_order_id"] == "lost"
+            for key in ("lost", "next"):
+                agree(await until(desk, key, status="OPEN", in_doubt=False), (await booked(oracle))[key])
 
 
 async def fill_and_forget(oracle: Client, steady: Steady, draw: Random) -> None:
