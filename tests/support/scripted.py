@@ -31,6 +31,7 @@ from primefixd.runtime.settings import (
 )
 from primefixd.runtime.settings import SessionSettings as LineSettings
 from primefixd.runtime.shared import Shared
+from primefixd.runtime.store import Stored
 from primefixd.secret import Secret
 from tests.support.storage import MemoryStore
 
@@ -51,10 +52,12 @@ class Wall:
         self.error_s = 0.0  # by how much ours is ahead of the world's
 
     def ours(self) -> Moment:
-        return _shifted(self.world(), self.error_s)
+        now = trio.current_time()
+        return Moment(now, self.begin + timedelta(seconds=now + self.error_s))
 
     def world(self) -> Moment:
-        return Moment(trio.current_time(), self.begin + timedelta(seconds=trio.current_time()))
+        now = trio.current_time()
+        return Moment(now, self.begin + timedelta(seconds=now))
 
     def sleep(self, seconds: float) -> None:
         """The machine sleeps: the world goes on, and no program of ours."""
@@ -97,7 +100,7 @@ class Connection:
             for event in self.session.receive(bytes(data), now) if data else self.session.end_of_stream(now):
                 match event:
                     case LogonReceived(message=message):
-                        self.heard.append((now.mono, message))
+                        self.hear(message, now)
                         self.peer = message.get(49) or ""
                         if self._hang_up:
                             self.ended = True
@@ -106,12 +109,19 @@ class Connection:
                         else:
                             self.session.accept((), now)
                     case Received(message=message):
-                        self.heard.append((now.mono, message))
+                        self.hear(message, now)
                     case Ended(reason=reason):
                         self.ended = True
                         self.logged_out_at = now.mono if reason is EndReason.LOGOUT else None
             await self._flush()
+            await self.answer()
         await self._stream.aclose()
+
+    def hear(self, message: Message, now: Moment) -> None:
+        self.heard.append((now.mono, message))
+
+    async def answer(self) -> None:
+        """What the venue says of itself, after each reading: nothing."""
 
     async def _flush(self) -> None:
         while not self.muted and (outgoing := self.session.next_outgoing(self._clock())) is not None:
@@ -147,7 +157,7 @@ class Connection:
 
 
 def _shifted(now: Moment, offset_s: float) -> Moment:
-    return Moment(now.mono, now.utc + timedelta(seconds=offset_s))
+    return Moment(now.mono, now.utc + timedelta(seconds=offset_s)) if offset_s else now
 
 
 class ScriptedVenue:
@@ -165,14 +175,44 @@ class ScriptedVenue:
         if self.unreachable:
             raise OSError("no route to host")
         ours, theirs = trio.testing.memory_stream_pair()
-        connection = Connection(theirs, self.refuse, self.hang_up, self.offset_s, self._clock)
+        connection = self.connection(theirs)
         self.connections.append(connection)
         self._nursery.start_soon(connection.run)
         return ours
 
+    def connection(self, stream: trio.abc.Stream) -> Connection:
+        return Connection(stream, self.refuse, self.hang_up, self.offset_s, self._clock)
+
     def of(self, session: str) -> Connection:
         """The newest connection of the session with that name."""
         return next(c for c in reversed(self.connections) if c.peer == f"{session}-account")
+
+
+def shared(
+    store: MemoryStore, venue: ScriptedVenue, wall: Wall, last_order_lead_s: float = LAST_ORDER_LEAD_S
+) -> tuple[Shared, Feed, Stored]:
+    """What portfolios stand on, over what an earlier run left in `store`."""
+    ids, stored = store.made, store.load()
+    feed = Feed(stored.newest)
+    ports = Ports(
+        clock=wall.ours,
+        uniform=lambda _low, high: high,
+        new_id=lambda _now: f"made-{next(ids)}",
+        open_stream=venue.open_stream,
+        open_store=lambda _folder, _id, _now: store,
+        blocking=store.blocking,
+    )
+    made = Shared(
+        journal=Journal(store, stored, feed, render.told, store.blocking),
+        ports=ports,
+        venue=VenueSettings(host="127.0.0.1", port=1, tls=False),
+        schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
+        quiet_ask_s=2.0,
+        reconcile=ReconcileSettings(),
+        last_order_lead_s=last_order_lead_s,
+        accounts={},
+    )
+    return made, feed, stored
 
 
 class Rig:
@@ -190,28 +230,8 @@ class Rig:
         self.wall = wall or Wall(virtual_clock().utc)
         self.venue = ScriptedVenue(nursery, self.wall.world)
         self.store = store or MemoryStore()
-        ids, blocking = self.store.made, self.store.blocking
-        ports = Ports(
-            clock=self.wall.ours,
-            uniform=lambda _low, high: high,
-            new_id=lambda _now: f"made-{next(ids)}",
-            open_stream=self.venue.open_stream,
-            open_store=lambda _folder, _id, _now: self.store,
-            blocking=blocking,
-        )
-        stored = self.store.load()
-        self.feed = Feed(stored.newest)
-        self.journal = Journal(self.store, stored, self.feed, render.told, blocking)
-        self.shared = Shared(
-            journal=self.journal,
-            ports=ports,
-            venue=VenueSettings(host="127.0.0.1", port=1, tls=False),
-            schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
-            quiet_ask_s=2.0,
-            reconcile=ReconcileSettings(),
-            last_order_lead_s=last_order_lead_s,
-            accounts={},
-        )
+        self.shared, self.feed, stored = shared(self.store, self.venue, self.wall, last_order_lead_s)
+        self.journal = self.shared.journal
         self.subscription = self.feed.subscribe(None, stored.newest)
         self.portfolio = Portfolio(
             settings, self.shared, stored.orders.get(settings.name), stored.notes.get(settings.name), rest
