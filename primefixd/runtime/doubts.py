@@ -126,6 +126,8 @@ class RestReading:
     async def _look_for_orders(self) -> None:
         """Open ones, then all, then open ones again: an order may move from one list to the other meanwhile."""
         doubtful = self._ledger.in_doubt()
+        for key in self._missed_at.keys() - {order.key for order in doubtful}:
+            del self._missed_at[key]  # a word came; should it be in doubt once more, two readings miss it anew
         since = min(order.created_at for order in doubtful) - timedelta(seconds=REST_BEFORE_S)
         told = [*await self._rest.open_orders(), *await self._rest.orders(since), *await self._rest.open_orders()]
         found = {report.client_order_id: report for report in told}

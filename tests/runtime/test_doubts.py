@@ -465,6 +465,17 @@ async def test_rule_13_two_readings_less_than_a_minute_apart_prove_nothing(
     assert len(rest.asked) == 6 and order(with_rest).not_found_at is None
 
 
+async def test_rule_13_an_order_that_was_missed_once_and_settled_is_not_remembered_as_missed(
+    autojump_clock: MockClock, rest: Listed, with_rest: Rig
+) -> None:
+    await doubtful(with_rest)
+    await trio.sleep(5)
+    await with_rest.venue.of("a").say(said("o-1", "0", "0"))
+    await doubtful(with_rest, "o-2", product="ETH-USD")
+    await trio.sleep(5)
+    assert with_rest.portfolio._parts.rest._missed_at.keys() == {"o-2"}
+
+
 async def test_a_word_that_comes_while_rest_is_read_is_not_undone(
     autojump_clock: MockClock, rest: Listed, with_rest: Rig
 ) -> None:

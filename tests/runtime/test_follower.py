@@ -51,7 +51,8 @@ async def written(autojump_clock: MockClock, nursery: trio.Nursery, monkeypatch:
 
 
 async def cursors(follower: Follower, count: int) -> list[int]:
-    return [(await follower.next()).cursor for _ in range(count)]
+    with trio.fail_after(1_000):
+        return [(await follower.next()).cursor for _ in range(count)]
 
 
 async def waits(follower: Follower) -> bool:
