@@ -50,8 +50,9 @@ async def quiet_world(folder: Path, shape: Shape) -> AsyncIterator[tuple[World, 
         async with made.oracle() as oracle:
             yield made, oracle
     finally:
-        for name in list(made.processes):
-            await made.end(name)
+        with trio.CancelScope(shield=True):  # also when a test beside it has failed
+            for name in list(made.processes):
+                await made.end(name)
 
 
 @asynccontextmanager

@@ -177,8 +177,9 @@ async def world(folder: Path, **shape: Any) -> AsyncIterator[tuple[World, Client
             await until_ready(desk)
             yield made, desk, oracle
     finally:
-        for name in list(made.processes):
-            await made.end(name)
+        with trio.CancelScope(shield=True):
+            for name in list(made.processes):
+                await made.end(name)
 
 
 async def until_ready(desk: Client) -> None:
