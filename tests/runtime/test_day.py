@@ -313,12 +313,16 @@ async def test_the_queue_of_held_orders_is_bounded(autojump_clock: MockClock, mo
         assert queueing.HELD_MAX_ORDERS == 1000
 
 
-async def test_held_orders_outlive_a_restart_inside_the_window(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("orderly", [True, False])
+async def test_held_orders_outlive_a_restart_inside_the_window(autojump_clock: MockClock, orderly: bool) -> None:
     store = MemoryStore()
     async with day(store=store) as rig:
         await rig.wall.until("2026-03-02T22:01")
         for n in range(4):
             await submit(rig, **held(f"h-{n}"))  # type: ignore[arg-type]
+        if orderly:
+            await rig.portfolio.stop()
+            await rig.journal.settled(rig.journal.last)
         now = rig.wall.world().utc
     async with day(now.isoformat()[:19], store=store) as rig:
         await submit(rig, **held("h-4"))  # type: ignore[arg-type]
@@ -532,10 +536,11 @@ async def test_a_clock_that_is_set_wrong_over_the_window_and_right_again_still_k
 ) -> None:
     async with day() as rig:
         await rig.wall.until("2026-03-02T21:45")
-        rig.wall.error_s = 1000.0  # 22:01:40 here, and no message of the venue since
-        await rig.wall.until("2026-03-02T21:47")
+        rig.wall.error_s = 901.0  # 22:00:01 here, and no message of the venue since
+        await rig.wall.until("2026-03-02T21:46")
+        assert state(rig) is PortfolioState.CLOSED
         rig.wall.error_s = 0.0
-        await rig.wall.until("2026-03-02T21:49")
+        await rig.wall.until("2026-03-02T21:46:45")
         assert states(rig) == {SessionState.ACTIVE} and state(rig) is PortfolioState.OPEN
         before = len(rig.venue.connections)
         await rig.wall.until("2026-03-02T21:59:59.900")
@@ -551,10 +556,14 @@ async def test_a_clock_set_back_inside_the_window_neither_closes_twice_nor_stays
     async with day() as rig:
         await rig.wall.until("2026-03-02T22:03")
         rig.wall.error_s = -150.0  # 22:00:30 here
+        rig.venue.refuse = "maintenance"
         await rig.wall.until("2026-03-02T22:05:10")
-        assert states(rig) == {SessionState.ACTIVE} and len(rig.venue.connections) == 4
+        assert len(rig.venue.connections) == 4
+        rig.venue.refuse = None
+        await rig.wall.until("2026-03-02T22:05:45")
+        assert states(rig) == {SessionState.ACTIVE} and len(rig.venue.connections) == 6
         await rig.wall.until("2026-03-02T22:09")
-        assert len(rig.venue.connections) == 4, "the window of this day is over, whatever the clock shows"
+        assert len(rig.venue.connections) == 6, "the window of this day is over, whatever the clock shows"
         assert Told(rig).stages().count(STARTED) == 1
 
 
