@@ -57,6 +57,8 @@ def judge(entry: Entry, report: Report, source: str, now: Moment, grace_s: float
     changes: list[Change] = [evolve(each, order=entry.order) for each in heard.told]
     if _visible(before) != _visible(entry.order):
         changes.append(OrderUpdated(entry.order))
+    elif not changes:  # what nobody is told did not change the order
+        entry.order = evolve(entry.order, updated_at=before.updated_at)
     doubts = [Contradicted(entry.order, text) for text in odd] + _gap(entry, now)
     unsettled = _unsettled(entry, report, heard, newer)
     return changes + doubts, unsettled or len(doubts) > 0
