@@ -568,18 +568,19 @@ async def test_a_clock_set_back_inside_the_window_neither_closes_twice_nor_stays
 
 
 async def test_a_clock_set_back_after_the_last_orders_takes_orders_again(autojump_clock: MockClock) -> None:
-    async with day() as rig:
-        await rig.wall.until("2026-03-02T21:40:30")
-        rig.wall.error_s = 1163.0  # 21:59:53 here, until the venue speaks
-        await trio.sleep(0.001)
-        with trio.move_on_after(40):
-            while state(rig) is not PortfolioState.DRAINING:
-                await trio.sleep(0.5)
-        rig.wall.error_s = 0.0
-        await trio.sleep(61)
-        assert state(rig) is PortfolioState.OPEN
-        await rig.wall.until("2026-03-02T21:59:55")
+    async with day(last_order_lead_s=60) as rig:
+        await rig.wall.until("2026-03-02T21:40:45")
+        rig.wall.error_s = 1110.0  # 21:59:15 here, until the venue speaks
+        await rig.wall.until("2026-03-02T21:41:05")
         assert state(rig) is PortfolioState.DRAINING
+        await submit(rig, **held("h"))  # type: ignore[arg-type]
+        rig.wall.error_s = 0.0
+        await rig.wall.until("2026-03-02T21:41:40")
+        assert state(rig) is PortfolioState.OPEN and carrying(rig, "h")
+        await rig.wall.until("2026-03-02T21:59:05")
+        assert state(rig) is PortfolioState.DRAINING and len(rig.venue.connections) == 2
+        await through(rig)
+        assert len(rig.venue.connections) == 4 and Told(rig).stages().count(ENDED) == 1
 
 
 @pytest.mark.parametrize("error_s", [-40.0, -3.0, 3.0, 40.0])
