@@ -138,8 +138,11 @@ class Ledger:
             self._listen(entry, now)
         return changes
 
-    def leaving(self, client_order_id: str, request_id: str) -> None:
-        """The order's request with that id, its own or that of a replace, may leave once this is on disk."""
+    def leaving(self, client_order_id: str, request_id: str | None) -> None:
+        """The order's request with that id, its own or that of a replace, may leave once this is on disk.
+
+        None takes that back, for an order that waits on: a crash must not make it doubtful.
+        """
         entry = self._held(client_order_id)
         entry.leaving = request_id
         self._settle(entry)

@@ -45,6 +45,8 @@ class Queueing:
         for order in self.ledger.live():
             if order.status is Status.QUEUED and order.on_maintenance is OnMaintenance.HOLD and self.hold(order, now):
                 self.sessions.withdraw(order.key, RequestKind.NEW_ORDER)
+                if self.ledger.marked(order.key, order.client_order_id):
+                    self.ledger.leaving(order.key, None)
 
     def release(self, now: Moment) -> tuple[list[Change], list[Order]]:
         """Let what was held leave, in the order in which it came; and the orders that must not any more (rule 25)."""

@@ -332,6 +332,27 @@ async def test_held_orders_outlive_a_restart_inside_the_window(autojump_clock: M
         assert [message.get(11) for message in heard(rig, "D")] == [f"h-{n}" for n in range(5)]
 
 
+async def test_an_order_that_was_about_to_leave_and_is_held_is_not_in_doubt_after_a_crash(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    async with day(store=store) as rig:
+        await rig.wall.until("2026-03-02T21:59:49.950")
+        store.held_before = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(rig.portfolio.submit, limit(**held("h")), "desk")  # type: ignore[arg-type]
+            await rig.wall.until("2026-03-02T21:59:50.050")
+            assert rig.portfolio._parts.ledger.marked("h", "h") is False
+            store.held_before.set()
+            store.held_before = None
+        await rig.wall.until("2026-03-02T22:01")
+        assert heard(rig, "D") == []
+    async with day("2026-03-02T22:02", store=store) as rig:
+        assert not order(rig, "h").in_doubt
+        await through(rig)
+        assert [message.get(11) for message in heard(rig, "D")] == ["h"]
+
+
 async def test_held_orders_outlive_a_restart_over_the_end_of_the_window_and_are_looked_at_anew(
     autojump_clock: MockClock,
 ) -> None:
