@@ -59,3 +59,15 @@ def test_rule_10_the_offset_is_the_median_so_one_late_message_is_no_wrong_clock(
     for _ in range(5):
         pulse.compare(timestamp(at(14.5).utc), at(10))
     assert pulse.clock_offset_s == 4.5
+
+
+def test_what_was_measured_against_a_wall_clock_that_has_been_set_since_counts_no_more() -> None:
+    pulse = Pulse(30)
+    for seconds in range(5):
+        pulse.compare(timestamp(at(seconds).utc), at(seconds))
+    put_right = Moment(10, NOON + timedelta(seconds=130))
+    assert pulse.clock_offset_at(at(10)) == 0.0 and pulse.clock_offset_at(put_right) is None
+    pulse.compare(timestamp(at(12).utc), put_right)
+    assert pulse.clock_offset_at(put_right) == pulse.clock_offset_s == -118.0
+    slewed = Moment(11, NOON + timedelta(seconds=131.4))
+    assert pulse.clock_offset_at(slewed) == -118.0, "a clock that is only nudged is still the same"
