@@ -552,6 +552,21 @@ async def test_a_clock_that_steps_forward_over_the_window_closes_and_comes_back(
         assert state(rig) is PortfolioState.OPEN and len(rig.venue.connections) == 4
 
 
+@pytest.mark.parametrize("second", [15, 25, 35, 45, 55])
+async def test_a_clock_that_is_put_right_just_before_the_window_closes_nobody_early(
+    autojump_clock: MockClock, second: int
+) -> None:
+    """It was a minute slow; what the venue's stamps were ahead of it is not true of it any more."""
+    async with day(last_order_lead_s=5) as rig:
+        rig.wall.error_s = -60.0
+        await rig.wall.until(f"2026-03-02T21:58:{second}")
+        rig.wall.error_s = 0.0
+        await rig.wall.until("2026-03-02T21:59:54.900")
+        assert state(rig) is PortfolioState.OPEN
+        await rig.wall.until("2026-03-02T22:00:01")
+        assert logouts(rig) == [START] * 2
+
+
 async def test_a_clock_that_is_set_wrong_over_the_window_and_right_again_still_keeps_the_real_window(
     autojump_clock: MockClock,
 ) -> None:
