@@ -34,6 +34,7 @@ class Entry:
     restored: Status = Status.OPEN  # where a refused cancel leaves it
     heard: set[str] = field(factory=set)
     attempts: dict[str, Terms] = field(factory=dict)  # terms by the id of every replace that was ever asked for
+    first_terms: Terms | None = None  # what it was submitted with, once it is replaced
     replace_doubtful: bool = False  # its link died before an answer
     gap_since: datetime | None = None  # when the gap that is open was told last, by our clock
     gap_asks: int = field(default=0, metadata=UNKEPT)  # how often it was asked about
@@ -70,6 +71,12 @@ class Entry:
     @property
     def product_id(self) -> str:
         return self.order.terms.product_id
+
+    def submitted_with(self, client_order_id: str) -> Terms | None:
+        """The terms that were given with that id of the order's chain."""
+        if client_order_id == self.order.key:
+            return self.first_terms or self.order.terms
+        return self.attempts.get(client_order_id)
 
     @property
     def complete(self) -> bool:

@@ -21,6 +21,7 @@ from primefixd.orders.gaps import Gaps
 from primefixd.orders.judging import IMMEDIATE, list_fills, take_in
 from primefixd.orders.keeping import Keeping, Kept
 from primefixd.orders.model import Cancel, CancelState, Order, Resolution, Status, Terms
+from primefixd.orders.ownership import same_order
 from primefixd.orders.records import CancelRejected, Change, OrderInDoubt, OrderUnknown, OrderUpdated, Unread
 from primefixd.orders.reports import CancelRefused, Report, RestFill
 from primefixd.orders.shelf import Shelf
@@ -60,6 +61,10 @@ class Ledger:
     def used(self, client_order_id: str) -> bool:
         """Whether that id was ever given to an order here, also to one that is forgotten (order-rules.md 23)."""
         return self._shelf.used(client_order_id)
+
+    def submitted_with(self, client_order_id: str) -> Terms | None:
+        """The terms that were given with that id, whatever replaced them since; None if it is not kept."""
+        return entry.submitted_with(client_order_id) if (entry := self._find(client_order_id)) else None
 
     def live(self) -> list[Order]:
         """Orders that are not final, oldest first."""
@@ -347,7 +352,7 @@ class Ledger:
         """The order of ours that `report` is about: by ClOrdID if side, product and size agree, else by OrderID."""
         for key in (report.client_order_id, report.original_client_order_id):
             entry = self._find(key or "")
-            if entry is not None and _same_order(entry, report):
+            if entry is not None and same_order(entry, report):
                 return entry
         return self._shelf.find(self._shelf.key_of(report.order_id or ""))
 
@@ -375,24 +380,3 @@ class Ledger:
         self._shelf.settle(entry)
         if entry.order.final:
             self._heard_at.pop(entry.order.key, None)
-
-
-def _same_order(entry: Entry, report: Report) -> bool:
-    """Whether side, product, size and OrderID agree where both are known (order-rules.md 2).
-
-    The size may be that of any replace that was asked for: reports on both sides of it cross.
-    """
-    order, terms = entry.order, entry.order.terms
-    pairs = (
-        (terms.product_id, report.product_id),
-        (terms.side, report.side),
-        (order.order_id, report.order_id),
-    )
-    if not all(ours == theirs for ours, theirs in pairs if ours is not None and theirs is not None):
-        return False
-    return any(_same_size(each, report) for each in (terms, *entry.attempts.values()))
-
-
-def _same_size(terms: Terms, report: Report) -> bool:
-    pairs = ((terms.base_quantity, report.base_quantity), (terms.quote_value, report.quote_value))
-    return all(ours == theirs for ours, theirs in pairs if ours is not None and theirs is not None)

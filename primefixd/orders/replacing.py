@@ -45,6 +45,7 @@ def adopt(entry: Entry, report: Report, now: Moment) -> bool:
         if order.replace is not None and order.replace.client_order_id == new_id:
             _be(entry, ReplaceState.PENDING, now)
         return False
+    entry.first_terms = entry.first_terms or order.terms
     replace = None if order.replace is None or order.replace.client_order_id == new_id else order.replace
     entry.order = evolve(
         order,

@@ -213,7 +213,7 @@ class Intake:
 
     async def _repeated(self, key: str, submission: Submission) -> Submitted | Refused:
         """The same id again. Its first submission may still wait for the disk, and then end for want of it."""
-        told = refusals.repeated(key, self.ledger.get(key), submission)
+        told = refusals.repeated(key, self.ledger.get(key), self.ledger.submitted_with(key), submission)
         await self.journal.settled(self.journal.last)
         if isinstance(told, Submitted) and not (told.cursor <= self.journal.told and self.ledger.used(key)):
             return refusals.not_durable()

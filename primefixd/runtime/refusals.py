@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from primefixd.clock import Moment
-from primefixd.orders.model import Order, Submission
+from primefixd.orders.model import Order, Submission, Terms
 from primefixd.prime import strategies
 from primefixd.runtime.answers import Reason, Refused, Submitted
 from primefixd.runtime.sessions import Sessions
@@ -25,9 +25,9 @@ def unfit(submission: Submission, deadline: datetime, sessions: Sequence[str], n
     return None
 
 
-def repeated(key: str, order: Order | None, submission: Submission) -> Submitted | Refused:
-    """The same id again: the same order if its terms are the same; `order` is None when it is kept no more."""
-    if order is not None and order.terms == submission.terms:
+def repeated(key: str, order: Order | None, first: Terms | None, submission: Submission) -> Submitted | Refused:
+    """The same id again: the same order if its `first` terms are the same; None when it is kept no more."""
+    if order is not None and first == submission.terms:
         return Submitted(order=order, cursor=order.accepted_cursor, duplicate=True)
     message = f"client_order_id {key} was used before for another order; use a new one for a new order."
     return Refused(reason=Reason.DUPLICATE, message=message, order=order)

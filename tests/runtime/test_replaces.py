@@ -231,3 +231,16 @@ async def test_replaces_without_end_are_refused_since_each_keeps_its_id(
         await trio.sleep(0.01)
     told = await replace(rig, new_client_order_id="r-3")
     assert isinstance(told, Refused) and told.field == "client_order_id" and "refused ones included" in told.message
+
+
+async def test_a_submission_that_is_repeated_after_a_replace_is_still_the_same(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    await replace(rig)
+    await venue(rig).say(report("5", "5", t11="o-2", t41="o-1", t38="0.7"))
+    await trio.sleep(0.01)
+    assert order(rig).terms.base_quantity == Decimal("0.7")
+    told = await rig.portfolio.submit(limit(), "desk")
+    assert isinstance(told, Submitted) and told.duplicate
+    other = await rig.portfolio.submit(evolve(limit(), terms=order(rig).terms), "desk")
+    assert isinstance(other, Refused) and other.reason is Reason.DUPLICATE
