@@ -14,7 +14,7 @@ from primefixd.client import Client
 from tests.support.steady import FINAL, JSON, Steady
 
 LETTERS = {"FILLED": "2", "CANCELLED": "4", "REJECTED": "8", "EXPIRED": "C", "OPEN": "01"}
-MOVING = {"updated_at"}  # of an order: an answer that changes nothing else is not told
+MOVING: set[str] = set()  # members of an order that may change without an event
 APPROXIMATELY = Decimal("1e-9")  # of a value that was worked out from averages
 
 
