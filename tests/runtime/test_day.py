@@ -370,6 +370,25 @@ async def test_held_orders_outlive_a_restart_over_the_end_of_the_window_and_are_
         assert order(rig, "late").status is Status.REJECTED
 
 
+async def test_a_reconciling_that_takes_too_long_does_not_let_held_orders_go_inside_the_window(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    async with day("2026-03-02T21:40", store=store) as rig:
+        await lives.up()
+        await opened(rig)
+    async with day("2026-03-02T21:58:30", store=store) as rig:
+        await rig.wall.until("2026-03-02T21:59:55")
+        await submit(rig, **held("h"))  # type: ignore[arg-type]
+        await rig.wall.until("2026-03-02T22:01")  # two minutes after the first logon
+        assert rig.portfolio._parts.queueing.holding and state(rig) is PortfolioState.CLOSED
+        await through(rig)
+        assert state(rig) is PortfolioState.RECONCILING and heard(rig, "D") == []
+        await rig.venue.of("a").say(lives.state("o-1", "0"))
+        await soon()
+        assert [message.get(11) for message in heard(rig, "D")] == ["h"]
+
+
 async def test_a_cancel_asked_for_in_the_window_waits_and_goes_first(autojump_clock: MockClock) -> None:
     async with day() as rig:
         await rig.wall.until("2026-03-02T21:59")
