@@ -142,7 +142,7 @@ class Portfolio:
             due = min(
                 self._parts.queueing.next_deadline(),
                 self._parts.ledger.next_quiet(quiet_ask_s),
-                self._parts.reconciling.due(now.mono),
+                self._parts.reconciling.due(now.mono) if self._parts.gate.window is None else math.inf,
             )
             with trio.move_on_after(max(due - now.mono, 0.0)):
                 await self._moved.wait()
