@@ -381,12 +381,13 @@ async def test_a_reconciling_that_takes_too_long_does_not_let_held_orders_go_ins
         await rig.wall.until("2026-03-02T21:59:55")
         await submit(rig, **held("h"))  # type: ignore[arg-type]
         await rig.wall.until("2026-03-02T22:01")  # two minutes after the first logon
+        await submit(rig, **held("h-2"))  # type: ignore[arg-type]
         assert rig.portfolio._parts.queueing.holding and state(rig) is PortfolioState.CLOSED
         await through(rig)
         assert state(rig) is PortfolioState.RECONCILING and heard(rig, "D") == []
         await rig.venue.of("a").say(lives.state("o-1", "0"))
         await soon()
-        assert [message.get(11) for message in heard(rig, "D")] == ["h"]
+        assert [message.get(11) for message in heard(rig, "D")] == ["h", "h-2"]
 
 
 async def test_a_cancel_asked_for_in_the_window_waits_and_goes_first(autojump_clock: MockClock) -> None:
