@@ -26,7 +26,7 @@ from primefixd.runtime.moving import Moving
 from primefixd.runtime.notify import READY, UNATTENDED, Notifier, reloading
 from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import Ports, Storage, tls_for
-from primefixd.runtime.reloading import MakePortfolio, Reloading
+from primefixd.runtime.reloading import MakePortfolio, Reloading, check_identity
 from primefixd.runtime.rest import Rest, RestDesk
 from primefixd.runtime.retention import keep_within
 from primefixd.runtime.service import attend
@@ -60,17 +60,18 @@ class Daemon:
         self.stopping.set()
 
     async def reload(self, settings: Settings) -> str | None:
-        """Become what `settings` say; None, or what would need a restart: then nothing is changed."""
+        """Become what `settings` say; None, or why not, or what would need a restart: then nothing is changed."""
         fixed = next((name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)), None)
         moved = evolve(settings.control, clients=()) != evolve(self._settings.control, clients=())
         refusal = fixed or ("control.listen or control.origins" if moved else None)
         refusal = refusal or self._reloading.refusal(self._settings.portfolios, settings.portfolios)
         if refusal is not None:
             return refusal
-        before, self._settings = self._settings, settings
-        self._admission.change(settings.control.clients)
-        await self._reloading.change(before.portfolios, settings.portfolios)
-        return None
+        refusal = await self._reloading.change(self._settings.portfolios, settings.portfolios)
+        if refusal is None:
+            self._settings = settings
+            self._admission.change(settings.control.clients)
+        return refusal
 
 
 def build(
@@ -90,6 +91,8 @@ def build(
         last_order_lead_s=settings.last_order_lead_s,
         accounts={},
     )
+    for each in settings.portfolios:
+        check_identity(each, stored)
     make = partial(_portfolio, shared, rest)
     portfolios = {each.name: make(each, stored) for each in settings.portfolios}
     for name in stored.orders.keys() - portfolios.keys():

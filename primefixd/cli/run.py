@@ -13,6 +13,7 @@ from primefixd.cli.output import Exit, Failure, innermost, say, say_json, say_pa
 from primefixd.config import ConfigError, Loaded, Settings, load
 from primefixd.runtime.notify import from_environment
 from primefixd.runtime.ports import system_ports
+from primefixd.runtime.reloading import WrongIdentity
 from primefixd.runtime.store import StoreRefused
 from primefixd.secret import Secret
 
@@ -48,9 +49,7 @@ def run(file: Path, credentials: Path | None) -> None:
 
     try:
         trio.run(daemon.run_until_signal, loaded.settings, system_ports(), from_environment(os.environ), reread)
-    except StoreRefused as error:
-        raise Failure(str(error)) from None
-    except (OSError, BaseExceptionGroup) as error:
+    except (OSError, StoreRefused, WrongIdentity, BaseExceptionGroup) as error:
         raise starting_failure(error, f"end what uses that address, or change control.listen in {file}") from None
 
 
@@ -117,8 +116,10 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
 
 
 def starting_failure(error: BaseException, remedy: str) -> BaseException:
-    """A port or file that cannot be had, as a Failure that says what to do; whatever else, as it is."""
+    """A port, file or state that cannot be had, as a Failure that says what to do; whatever else, as it is."""
     first = innermost(error)
+    if isinstance(first, StoreRefused | WrongIdentity):
+        return Failure(str(first), code=Exit.CONFIG if isinstance(first, WrongIdentity) else Exit.REFUSED)
     if not isinstance(first, OSError) or (first.filename is None and first.errno not in _CANNOT_LISTEN):
         return error
     what = f"cannot use {first.filename}" if first.filename is not None else "cannot listen"

@@ -27,6 +27,7 @@ from primefixd.control.render import (
 )
 from primefixd.control.settings import ClientSettings, Right
 from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order, QuoteRequest, Resolution
+from primefixd.runtime import refusals
 from primefixd.runtime.answers import Cancelling, Noted, Page, Reason, Refused, Submitted
 from primefixd.runtime.desk import Desk
 from primefixd.runtime.feed import EVENTS_WAITING_MAX
@@ -39,11 +40,6 @@ LIMITS = ServerLimits()
 _SUBSCRIBED_ALREADY = "This connection is subscribed already; call events.unsubscribe first, or use another connection."
 
 ALL = "*"
-NOT_DURABLE_YET = Refused(
-    reason=Reason.NOT_DURABLE,
-    message="It is in force, but a restart would forget it: the state directory cannot be written; free its disk.",
-)
-
 Answer = Result | Failure
 _log = structlog.get_logger()
 
@@ -292,7 +288,7 @@ async def _halt(caller: Caller, call: Call, params: parameters.HaltPortfolio) ->
         return chosen
     _log.warning("halt", client=caller.client.name, portfolios=[each.name for each in chosen])
     durable = [await portfolio.halt(caller.client.name, params.cancel_open) for portfolio in chosen]
-    return Nothing() if all(durable) else refused(call.id, NOT_DURABLE_YET)
+    return Nothing() if all(durable) else refused(call.id, refusals.not_durable_yet())
 
 
 async def _resume(caller: Caller, call: Call, params: parameters.ResumePortfolio) -> Answer:
@@ -301,7 +297,7 @@ async def _resume(caller: Caller, call: Call, params: parameters.ResumePortfolio
         return chosen
     _log.warning("resume", client=caller.client.name, portfolios=[each.name for each in chosen])
     durable = [await portfolio.resume() for portfolio in chosen]
-    return Nothing() if all(durable) else refused(call.id, NOT_DURABLE_YET)
+    return Nothing() if all(durable) else refused(call.id, refusals.not_durable_yet())
 
 
 async def _restart(caller: Caller, call: Call, params: parameters.RestartSession) -> Answer:

@@ -26,7 +26,9 @@ class Follower:
         while self._live is None:
             if not self._page:
                 self._page = deque(await self._journal.read(self._after))
-                if self._after < self._journal.oldest - 1:  # given back to the disk meanwhile
+                if self._page and self._page[0].cursor != self._after + 1:  # what was between is compacted away
+                    raise Overflowed
+                if not self._page and self._after < self._journal.oldest - 1:
                     raise Overflowed
             event = self._page.popleft() if self._page else None
             self._after = event.cursor if event else self._after

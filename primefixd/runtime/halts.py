@@ -7,7 +7,7 @@ import orjson
 from attrs import frozen
 
 from primefixd.clock import Clock, Moment
-from primefixd.orders.model import Order, Status
+from primefixd.orders.model import Order, RequestKind, Status
 from primefixd.runtime.feed import Body
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
@@ -47,6 +47,7 @@ class Halts:
                 self.hearing.queueing.withdraw(order)
                 ticket = self.record(self.hearing.end(order, "halted", now), now)
             else:
+                self.hearing.sessions.withdraw(order.key, RequestKind.NEW_ORDER)  # one in doubt may wait to leave again
                 ticket = self.record(self.hearing.replaces.drop_queued(order, "the portfolio is halted", now), now)
                 if cancel_open and not order.cancel_wanted:
                     ticket = self.cancel(order, client, now)

@@ -108,6 +108,16 @@ class Hearing:
             self.asking.about(order)
         return changes
 
+    def missed(self, session: str, now: Moment) -> list[Change]:
+        """The venue skipped numbers on a link that lives: answers of any kind, on any order, may be lost."""
+        changes = self.ledger.link_lost(session, now)
+        self.cancels.link_lost(session)
+        self.replaces.link_lost(session)
+        changes += self.cancels.place_all(now)
+        for order in self.ledger.live():
+            self.asking.about(order)
+        return changes
+
     def expired(self, item: Waiting, now: Moment) -> list[Change]:
         """`item` waited past its deadline and will not leave."""
         order = self.ledger.get(item.key)

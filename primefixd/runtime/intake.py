@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from primefixd.clock import Clock, Moment
 from primefixd.dispatch.calendar import Schedule, window_after
 from primefixd.orders.ledger import Ledger
-from primefixd.orders.model import Order, QuoteRequest, Replacement, ReplaceState, Resolution, Side, Status, Submission
+from primefixd.orders.model import Order, QuoteRequest, Replacement, Resolution, Side, Status, Submission
 from primefixd.runtime import refusals
 from primefixd.runtime.answers import Cancelling, Noted, QuoteAsked, Reason, Refused, Submitted
 from primefixd.runtime.cancels import Cancels
@@ -68,9 +68,8 @@ class Intake:
         if not (self.queueing.hold(order, now) if held else self.queueing.put(order, now)):
             return refusals.busy(session or "orders that are held")
         ticket = self.record([self.ledger.open(order)], now)
-        if not await self.journal.settled(ticket) and self._undone(key):
-            return refusals.not_durable()
-        return Submitted(order=order, cursor=order.accepted_cursor, warnings=self._warnings(submission))
+        refused = None if await self.journal.settled(ticket) else self._undurable(key, ticket)
+        return refused or Submitted(order=order, cursor=order.accepted_cursor, warnings=self._warnings(submission))
 
     async def cancel(
         self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
@@ -88,7 +87,8 @@ class Intake:
         ticket = self.begin_cancel(order, client, now)
         with trio.move_on_after(CANCEL_DURABLE_MOST_S):
             await self.journal.settled(ticket)
-        return Cancelling(order=self.ledger.get(order.key) or order, cursor=self.journal.told)
+        ended = self.ledger.get(order.key) if self.journal.is_settled(ticket) else None
+        return Cancelling(order=ended or order, cursor=self.journal.told)  # what a crash could take back is not told
 
     async def resolve(self, client_order_id: str, opinion: Resolution) -> Noted | Refused:
         """A person's word on an order in doubt, until the venue has one (order-rules.md 16)."""
@@ -103,7 +103,8 @@ class Intake:
             return Refused(reason=Reason.INVALID, field="status", message=str(error))
         resolved = self.ledger.get(order.key) or order
         ticket = self.record([*changes, *self.hearing.settled(resolved, now)], now)
-        await self.journal.settled(ticket)
+        if not await self.journal.settled(ticket):
+            return refusals.not_durable_yet()
         return Noted(order=self.ledger.get(order.key) or order, cursor=self.journal.told)
 
     async def adopt(self, order_id: str) -> Noted | Refused:
@@ -117,7 +118,8 @@ class Intake:
                 return Refused(reason=Reason.INVALID, field="order_id", message=str(error))
         if known is None:
             return refusals.unknown_order(self.portfolio, order_id)
-        await self.journal.settled(self.journal.last)
+        if not await self.journal.settled(self.journal.last):
+            return refusals.not_durable_yet()
         return Noted(order=known, cursor=self.journal.told)
 
     def _adopted(self, order_id: str, now: Moment) -> Order | None:
@@ -143,13 +145,15 @@ class Intake:
         if refused is not None:
             return refused
         now = self.clock()
-        told = self.replaces.ask(wanted, wanted.new_client_order_id or self.new_id(now), client, now)
+        new_id = wanted.new_client_order_id or self.new_id(now)
+        told = self.replaces.ask(wanted, new_id, client, now)
         if isinstance(told, Refused):
             return told
         cursor = self.journal.told if told.duplicate else self.journal.next
         ticket = self.record(told.changes, now)
-        if not await self.journal.settled(ticket) and self._not_replaced(told.order):
-            return refusals.not_durable()
+        refused = None if await self.journal.settled(ticket) else self._unreplaced(told.order.key, new_id, ticket)
+        if refused is not None:
+            return refused
         warnings = () if wanted.new_client_order_id else (NO_ID_WARNING,)
         return Submitted(order=told.order, cursor=cursor, duplicate=told.duplicate, warnings=warnings)
 
@@ -215,18 +219,26 @@ class Intake:
         """The same id again. Its first submission may still wait for the disk, and then end for want of it."""
         told = refusals.repeated(key, self.ledger.get(key), self.ledger.submitted_with(key), submission)
         await self.journal.settled(self.journal.last)
-        if isinstance(told, Submitted) and not (told.cursor <= self.journal.told and self.ledger.used(key)):
+        if not self.ledger.used(key):
             return refusals.not_durable()
-        return told
+        unsure = isinstance(told, Submitted) and told.cursor > self.journal.told
+        return refusals.durability_unknown(key) if unsure else told
 
-    def _undone(self, key: str) -> bool:
-        """An order could not be made durable: it never leaves, and its id is free again; False if it has left."""
-        now, order = self.clock(), self.ledger.get(key)
-        if order is None or order.status not in (Status.QUEUED, Status.REJECTED) or order.sent_at is not None:
-            return order is None or order.final
-        self.queueing.withdraw(order)
-        self.record(self.hearing.end(order, _NOT_DURABLE, now), now)
-        return self._freed(key)
+    def _undurable(self, key: str, ticket: int) -> Refused | None:
+        """An order that could not be made durable never leaves, and its id is free again; None if it was after all."""
+        order = self.ledger.get(key)
+        if order is None:
+            return refusals.not_durable()
+        if self.journal.is_settled(ticket) or order.sent_at is not None:
+            return None
+        if self.journal.is_under_way(ticket):
+            return refusals.durability_unknown(key)
+        if order.status is Status.QUEUED:
+            self.queueing.withdraw(order)
+        now = self.clock()
+        self.journal.amend(ticket, self.record(self.hearing.end(order, _NOT_DURABLE, now), now))
+        self._freed(key)
+        return refusals.not_durable()
 
     def _freed(self, key: str) -> bool:
         """Whether that id was only ever given to an order that could not be made durable: then it is free again."""
@@ -236,10 +248,15 @@ class Intake:
         self.ledger.discard(key)
         return True
 
-    def _not_replaced(self, order: Order) -> bool:
-        """A replace could not be made durable: it never leaves; False if it has left meanwhile."""
-        now, held = self.clock(), self.ledger.get(order.key)
-        if held is None or held.replace is None or held.replace.state is not ReplaceState.QUEUED:
-            return held is None or held.replace is None
-        self.record(self.replaces.drop_queued(held, "it could not be written to disk", now), now)
-        return True
+    def _unreplaced(self, key: str, new_id: str, ticket: int) -> Refused | None:
+        """A replace that could not be made durable never leaves; None if it was after all."""
+        held = self.ledger.get(key)
+        if self.journal.is_settled(ticket) or held is None:
+            return None
+        if self.journal.is_under_way(ticket):
+            return refusals.durability_unknown(new_id)
+        if held.replace is not None and held.replace.client_order_id == new_id:
+            now = self.clock()
+            dropped = self.replaces.drop_queued(held, "it could not be written to disk", now)
+            self.journal.amend(ticket, self.record(dropped, now))
+        return refusals.not_durable()

@@ -13,6 +13,7 @@ from functools import partial
 
 import structlog
 import trio
+from attrs import evolve
 
 from primefixd.clock import Moment
 from primefixd.orders.keeping import Keeping
@@ -44,7 +45,8 @@ class Journal:
         self._assigned = stored.newest
         self._waiting: deque[tuple[Batch, tuple[Event, ...]]] = deque()
         self._appended = self._settled = self._attempts = 0
-        self._writing = trio.Lock()  # one connection writes, and one at a time
+        self._under_way = 0  # how many of those that wait are in the commit under way
+        self._writing, self._reading = trio.Lock(), trio.Lock()  # one connection each, and one call at a time
         self._work = trio.Event()
         self._moved = trio.Event()
 
@@ -76,7 +78,7 @@ class Journal:
     @property
     def under_way(self) -> int | None:
         """The number of the commit that is under way; None if none is."""
-        return self._attempts if self._writing.locked() else None
+        return self._attempts if self._under_way else None
 
     @property
     def last(self) -> int:
@@ -97,6 +99,22 @@ class Journal:
         if self.full:  # a disk that hangs fails no commit
             self._wake()
         return self._appended
+
+    def is_under_way(self, ticket: int) -> bool:
+        """Whether it is being written now: whether it will be on disk is then not known."""
+        return self._settled < ticket <= self._settled + self._under_way
+
+    def amend(self, ticket: int, by: int) -> None:
+        """Let what `by` says of the same orders stand in `ticket` already: no crash can come between the two.
+
+        Raises ValueError for a ticket that is on disk or on its way there.
+        """
+        if ticket <= self._settled + self._under_way:
+            raise ValueError(f"ticket {ticket} cannot be amended any more")
+        later = {row.key: row for row in self._waiting[by - self._settled - 1][0].keeping.orders}
+        batch, events = self._waiting[ticket - self._settled - 1]
+        rows = tuple(later.get(row.key, row) for row in batch.keeping.orders)
+        self._waiting[ticket - self._settled - 1] = evolve(batch, keeping=evolve(batch.keeping, orders=rows)), events
 
     def is_settled(self, ticket: int) -> bool:
         """Whether it is on disk, and its events are told."""
@@ -120,7 +138,8 @@ class Journal:
 
     async def read(self, after: int) -> list[Event]:
         """Up to EVENTS_READ_MAX events after that cursor, oldest first; only what is on disk."""
-        rows = await self._blocking(partial(self._store.events, after, EVENTS_READ_MAX))
+        async with self._reading:
+            rows = await self._blocking(partial(self._store.events, after, EVENTS_READ_MAX))
         return [Event(row.cursor, row.time, row.portfolio, row.type, row.text) for row in rows]
 
     async def compact(self, before: datetime, most: int) -> int:
@@ -142,23 +161,31 @@ class Journal:
             if not await self._commit():
                 await trio.sleep(RETRY_S)
 
-    async def load(self) -> Stored:
-        """What is on disk now, for a portfolio that comes back."""
-        async with self._writing:
-            return await self._blocking(self._store.load)
+    async def load(self) -> Stored | None:
+        """What is kept, for a portfolio that comes back; None while something cannot be written."""
+        if not await self.settled(self._appended):
+            return None
+        try:
+            async with self._writing:
+                return await self._blocking(self._store.load)
+        except Unwritable as error:
+            _log.error("journal_not_readable", error=str(error))
+            return None
 
     def close(self) -> None:
         self._store.close()
 
     async def _commit(self) -> bool:
-        group = [self._waiting[i] for i in range(min(len(self._waiting), GROUP_MAX_BATCHES))]
         try:
             async with self._writing:
-                self._attempts += 1
+                group = [self._waiting[i] for i in range(min(len(self._waiting), GROUP_MAX_BATCHES))]
+                self._attempts, self._under_way = self._attempts + 1, len(group)
                 await self._blocking(partial(self._store.commit, [batch for batch, _ in group]))
         except Unwritable as error:
+            self._under_way = 0
             self._failed(error)
             return False
+        self._under_way = 0
         if self._failing:
             _log.info("journal_writable")
         self._failing = False

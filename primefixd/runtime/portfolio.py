@@ -48,6 +48,8 @@ from primefixd.runtime.views import PortfolioChanged, PortfolioView, SessionChan
 STOP_ACK_S = 3.0  # at a stop, for orders on the wire to be acknowledged; then they are in doubt
 STOP_LOGOUT_S = 8.0  # at a stop, for sessions to log out; then they are cut off
 
+IDENTITY = "portfolio_id"  # the note that says whose orders are kept under a portfolio's name
+
 _log = structlog.get_logger()
 
 
@@ -75,6 +77,8 @@ class Portfolio:
         self._portfolio_id = settings.portfolio_id
         shared.accounts[settings.portfolio_id] = self
         self._parts.halts.restore(notes or {})
+        if IDENTITY not in (notes or {}):
+            self._write((), self._clock(), (Note(IDENTITY, settings.portfolio_id.encode()),))
         self._restore(kept or Kept())
 
     # Running
@@ -324,8 +328,7 @@ class Portfolio:
     def missed(self, session: str) -> None:
         """An acknowledgement may be among what was lost: what waits for one on that session is in doubt from now on."""
         now = self._clock()
-        self._record(self._parts.ledger.link_lost(session, now), now)
-        self._parts.asking.about_session(session)
+        self._record(self._parts.hearing.missed(session, now), now)
 
     def unread(self, what: str, now: Moment) -> None:
         self._record([Unread(None, (what,))], now)
@@ -346,7 +349,8 @@ class Portfolio:
         for order in self._parts.ledger.live():
             if order.status is Status.QUEUED:
                 moved = self._parts.queueing.put_back(order, now)
-                self._record(self._parts.hearing.end(order, "expired", now) if moved is None else moved, now)
+                why = "expired" if order.overdue(now.utc) else "session_removed"
+                self._record(self._parts.hearing.end(order, why, now) if moved is None else moved, now)
             elif order.cancel_wanted:
                 self._parts.cancels.restore(order)
         self._parts.reconciling.begin(

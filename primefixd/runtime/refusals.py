@@ -9,7 +9,7 @@ from datetime import datetime
 from primefixd.clock import Moment
 from primefixd.orders.model import Order, Submission, Terms
 from primefixd.prime import strategies
-from primefixd.runtime.answers import Reason, Refused, Submitted
+from primefixd.runtime.answers import Reason, Refused, Sent, Submitted
 from primefixd.runtime.sessions import Sessions
 
 
@@ -29,7 +29,8 @@ def repeated(key: str, order: Order | None, first: Terms | None, submission: Sub
     """The same id again: the same order if its `first` terms are the same; None when it is kept no more."""
     if order is not None and first == submission.terms:
         return Submitted(order=order, cursor=order.accepted_cursor, duplicate=True)
-    message = f"client_order_id {key} was used before for another order; use a new one for a new order."
+    before = "for an order that is kept no more" if order is None else "for another order"
+    message = f"client_order_id {key} was used before {before}; use a new one for a new order."
     return Refused(reason=Reason.DUPLICATE, message=message, order=order)
 
 
@@ -56,6 +57,16 @@ def window(end: datetime) -> Refused:
 def not_durable() -> Refused:
     message = "The daemon cannot write to its state directory, so nothing was sent; free its disk, then submit again."
     return Refused(reason=Reason.NOT_DURABLE, message=message)
+
+
+def not_durable_yet() -> Refused:
+    message = "It is in force, but a restart would forget it: the state directory cannot be written; free its disk."
+    return Refused(reason=Reason.NOT_DURABLE, message=message)
+
+
+def durability_unknown(key: str) -> Refused:
+    message = f"The disk does not answer, so whether {key} is kept is unknown; ask for it, or repeat it."
+    return Refused(reason=Reason.NOT_DURABLE, message=message, sent=Sent.UNKNOWN)
 
 
 def no_session(portfolio: str, pin: str | None, sessions: Sessions) -> Refused:

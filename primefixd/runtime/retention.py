@@ -19,10 +19,11 @@ async def keep_within(desk: Desk, retention: timedelta) -> None:
     while True:
         before = desk.clock().utc - retention
         orders = events = 0
-        for portfolio in desk.portfolios.values():
+        for portfolio in list(desk.portfolios.values()):
             while forgotten := portfolio.compact(before, ORDERS_AT_ONCE_MAX):
                 orders += forgotten
-                await desk.journal.settled(desk.journal.last)
+                if not await desk.journal.settled(desk.journal.last):
+                    break
         while deleted := await desk.journal.compact(before, EVENTS_AT_ONCE_MAX):
             events += deleted
         if orders or events:

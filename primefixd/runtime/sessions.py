@@ -52,7 +52,7 @@ class Sessions:
     def change(self, settings: PortfolioSettings) -> list[str]:
         """Become what `settings` say: new sessions start, changed ones restart, those that are gone log out.
 
-        What did not change is not touched. Returns the names of those that are gone; their queues are the caller's.
+        What did not change is not touched. Returns those that carry no orders any more; their queues are the caller's.
         """
         before = {each.name: (each, self._settings.rate) for each in self._settings.sessions}
         after = {each.name: (each, settings.rate) for each in settings.sessions}
@@ -66,7 +66,8 @@ class Sessions:
         gone = sorted(before.keys() - after.keys())
         for name in gone:
             self._supervisors[name].leave()
-        return gone
+        idle = [name for name, (each, _) in before.items() if each.role is SessionRole.ORDERS]
+        return [name for name in idle if name not in self.trading]  # a drop copy carries no orders either
 
     def _add(self, session: SessionSettings) -> None:
         made = Supervisor(_line(session, self._settings), self._owner, self._venue, self._ports)

@@ -1,8 +1,12 @@
 """`check` tells every mistake with its line, and `run` starts with none of them."""
 
 import json
+import re
+import subprocess
 
 import pytest
+
+from tests.cli.conftest import start, stop
 
 KEYS = "api_key: {value: key-one}, api_secret: {value: secret-one}, passphrase: {value: pass-one}"
 GOOD = f"""venue: {{host: 127.0.0.1, port: 4198, tls: false}}
@@ -85,12 +89,47 @@ def test_no_secret_is_ever_shown(checked):
             assert not [secret for secret in ("key-one", "secret-one", "pass-one", "the-token") if secret in shown]
 
 
-def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configuration(rig, primefixd):
-    done = primefixd("run", "--config", rig.config)
+def elsewhere(rig, folder):
+    """The rig's configuration with a state directory of its own."""
+    config = folder / "elsewhere.yaml"
+    config.write_text(re.sub(r"state_dir: .*", f"state_dir: {folder / 'own'}", rig.config.read_text()))
+    config.chmod(0o600)
+    return config
+
+
+def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configuration(rig, primefixd, tmp_path):
+    config = elsewhere(rig, tmp_path)
+    done = primefixd("run", "--config", config)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("cannot listen: ")
-    assert f"or change control.listen in {rig.config}" in done.stderr
+    assert f"or change control.listen in {config}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_state_directory_in_use_is_one_sentence(rig, primefixd):
+    done = primefixd("run", "--config", rig.config)
+    assert done.returncode == 1
+    assert "another primefixd" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr and "+---" not in done.stderr
+
+
+def test_orders_kept_for_another_account_are_refused_as_a_wrong_configuration(rig, primefixd, tmp_path):
+    config = elsewhere(rig, tmp_path).with_name("first.yaml")
+    first = elsewhere(rig, tmp_path).read_text().replace(rig.url, f"unix:{tmp_path / 'c'}")
+    config.write_text(first)
+    config.chmod(0o600)
+    daemon = start("run", "--config", config, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    while "started" not in daemon.stderr.readline():
+        assert daemon.poll() is None
+    stop(daemon)
+    ids = re.findall("portfolio_id: (.*)", first)
+    for wrong, says in (
+        (first.replace(ids[0], "another-account"), "was kept with portfolio_id"),
+        (first.replace("name: alpha\n", "name: gamma\n"), "was kept as portfolio alpha"),
+    ):
+        config.write_text(wrong)
+        done = primefixd("run", "--config", config)
+        assert (done.returncode, says in done.stderr.splitlines()[-1]) == (78, True), done.stderr
 
 
 def test_the_log_of_a_running_daemon_is_json_and_holds_no_secret(rig):

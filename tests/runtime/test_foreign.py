@@ -159,7 +159,7 @@ async def test_rule_28_an_adoption_is_on_disk_before_it_is_answered(autojump_clo
     await soon()
     rig.store.unwritable = "the disk is full"
     told = await rig.portfolio.adopt("F-theirs")
-    assert isinstance(told, Noted), "it is in the ledger, and its event is told when the disk is back"
+    assert isinstance(told, Refused) and told.reason is Reason.NOT_DURABLE
     rig.store.unwritable = None
     await trio.sleep(2)
     assert "theirs" in rig.store.orders["main"]

@@ -13,7 +13,7 @@ from primefixd.orders.keeping import Forgotten, Keeping
 from primefixd.orders.model import Status
 from primefixd.orders.records import OrderUpdated, Unread
 from primefixd.runtime import journal as journals
-from primefixd.runtime.answers import Cancelling, Reason, Refused, Submitted
+from primefixd.runtime.answers import Cancelling, Reason, Refused, Sent, Submitted
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import DURABLE_MOST_S, RETRY_S, Journal
 from primefixd.runtime.store import Batch, Note, Unwritable
@@ -381,9 +381,11 @@ async def test_a_repeated_submission_is_not_accepted_before_the_first_one_is_on_
             await trio.sleep(1)
             nursery.start_soon(ask)
         assert [getattr(each, "reason", None) for each in told] == [Reason.NOT_DURABLE] * 2, told
+        assert [getattr(each, "sent", None) for each in told] == [Sent.UNKNOWN] * 2, "it is on its way to the disk"
         rig.store.held_before.set()
+        rig.store.held_before = None
         await trio.sleep(5)
-        assert heard(rig, "D") == []
+        assert len(heard(rig, "D")) == 1
 
 
 async def test_a_cursor_that_is_told_is_one_that_a_restart_has(autojump_clock: MockClock) -> None:
@@ -408,12 +410,51 @@ async def test_an_order_that_a_hanging_disk_kept_past_its_deadline_was_never_ask
         await up()
         rig.store.held_before = trio.Event()
         told = await rig.portfolio.submit(limit(ttl_ms=3_000), "desk")
-        assert isinstance(told, Refused) and told.reason is Reason.NOT_DURABLE
+        assert isinstance(told, Refused) and (told.reason, told.sent) == (Reason.NOT_DURABLE, Sent.UNKNOWN)
         rig.store.held_before.set()
         rig.store.held_before = None
         await trio.sleep(1)
         again = await rig.portfolio.submit(limit(), "desk")
-        assert isinstance(again, Submitted) and not again.duplicate, again
+        assert isinstance(again, Submitted) and again.duplicate and again.order.reject_reason == "expired"
+        assert heard(rig, "D") == []
+
+
+@pytest.mark.parametrize("ends_in", ["the same group", "another group"])
+async def test_what_was_refused_for_want_of_a_disk_does_not_leave_after_a_crash(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch, ends_in: str
+) -> None:
+    store = MemoryStore()
+    async with life(store) as rig:
+        await up()
+        if ends_in == "another group":
+            monkeypatch.setattr(journals, "GROUP_MAX_BATCHES", 1)
+        store.unwritable = "the disk is full"
+        told = await rig.portfolio.submit(limit(deadline=virtual_clock().utc + timedelta(minutes=10)), "desk")
+        assert isinstance(told, Refused) and told.sent is Sent.NO
+        store.unwritable = None
+        store.spare = 1  # one commit gets through, then the crash
+        await trio.sleep(3)
+    store.spare = None
+    async with life(store) as rig:
+        await trio.sleep(10)
+        assert heard(rig, "D") == []
+
+
+async def test_a_cancel_that_is_not_on_disk_is_not_called_done(autojump_clock: MockClock) -> None:
+    store = MemoryStore()
+    async with life(store) as rig:
+        await up()
+        for name in ("a", "b"):
+            rig.portfolio._parts.sessions.pause(name, virtual_clock())
+        await rig.portfolio.submit(limit(deadline=virtual_clock().utc + timedelta(minutes=10)), "desk")
+        store.unwritable = "the disk is full"
+        told = await rig.portfolio.cancel(client_order_id="o-1", client="desk")
+        assert isinstance(told, Cancelling) and told.order.status is Status.QUEUED
+        store.unwritable = None
+        await trio.sleep(3)
+        held = rig.portfolio.find(client_order_id="o-1")
+        assert held is not None and held.status is Status.CANCELLED
+        assert heard(rig, "D") == []
 
 
 async def test_an_id_that_was_refused_for_want_of_a_disk_may_be_used_after_a_restart_too(
