@@ -30,8 +30,8 @@ from primefixd.runtime.reloading import MakePortfolio, Reloading, check_identity
 from primefixd.runtime.rest import Rest, RestDesk
 from primefixd.runtime.retention import keep_within
 from primefixd.runtime.service import attend
-from primefixd.runtime.sessions import credentials
-from primefixd.runtime.settings import PortfolioSettings, SessionRole
+from primefixd.runtime.sessions import rest_credentials
+from primefixd.runtime.settings import PortfolioSettings
 from primefixd.runtime.shared import Shared
 from primefixd.runtime.store import Stored
 from primefixd.runtime.views import ServerStopping
@@ -54,6 +54,7 @@ class Daemon:
         self.desk, self.control_urls = desk, control_urls
         self._settings, self._admission, self._reloading = settings, admission, reloading
         self.stopping, self.stopped = trio.Event(), trio.Event()
+        self.changing = trio.Lock()
 
     def stop(self) -> None:
         """Begin an orderly stop; `run` returns when it is done."""
@@ -61,6 +62,10 @@ class Daemon:
 
     async def reload(self, settings: Settings) -> str | None:
         """Become what `settings` say; None, or why not, or what would need a restart: then nothing is changed."""
+        async with self.changing:
+            return "nothing: the daemon is stopping" if self.stopping.is_set() else await self._change(settings)
+
+    async def _change(self, settings: Settings) -> str | None:
         fixed = next((name for name in _FIXED if getattr(settings, name) != getattr(self._settings, name)), None)
         moved = evolve(settings.control, clients=()) != evolve(self._settings.control, clients=())
         refusal = fixed or ("control.listen or control.origins" if moved else None)
@@ -105,9 +110,7 @@ def build(
 
 
 def _portfolio(shared: Shared, rest: Rest | None, settings: PortfolioSettings, stored: Stored) -> Portfolio:
-    """REST is asked with the key of the portfolio's first session for orders."""
-    first = next((each for each in settings.sessions if each.role is SessionRole.ORDERS), settings.sessions[0])
-    asked = RestDesk(credentials(first, settings), rest) if rest else None
+    asked = RestDesk(rest_credentials(settings), rest) if rest else None
     return Portfolio(settings, shared, stored.orders.get(settings.name), stored.notes.get(settings.name), asked)
 
 
@@ -161,6 +164,9 @@ async def _serve(
             control.start_soon(attend, notifier, desk, Moving(desk), daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()
+            await daemon.changing.acquire()  # a reload that was under way is done, and no other begins
+            for portfolio in desk.portfolios.values():
+                portfolio.refuse_new()
             await desk.journal.settled(desk.journal.append(None, Keeping(), [ServerStopping()], desk.clock()))
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.stop)

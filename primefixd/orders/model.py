@@ -222,6 +222,13 @@ class Order:
         return self.cancel is not None and self.cancel.state is not CancelState.REJECTED
 
     @property
+    def on_the_wire(self) -> bool:
+        """Whether something of it has left and was not answered yet: the order itself, its cancel or its replace."""
+        unanswered = self.status is Status.SENT and not self.in_doubt
+        cancelling = self.cancel is not None and self.cancel.state is CancelState.SENT
+        return unanswered or cancelling or (self.replace is not None and self.replace.state is ReplaceState.SENT)
+
+    @property
     def final(self) -> bool:
         """Whether nothing more can execute (a fill that still comes is told all the same, order-rules.md 1)."""
         return self.status in FINAL

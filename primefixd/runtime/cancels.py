@@ -84,6 +84,13 @@ class Cancels:
             if wish.session == session:
                 self._wishes[key] = evolve(wish, session=None, request_id=None)
 
+    def place_anew(self, session: str, now: Moment) -> list[Change]:
+        """What waited on that session, and was taken off it, waits on another one now."""
+        for key, wish in self._wishes.items():
+            if wish.session == session and wish.request_id is None:
+                self._wishes[key] = evolve(wish, session=None)
+        return self.place_all(now)
+
     def place_all(self, now: Moment) -> list[Change]:
         """Place every cancel that has no session yet, the oldest first."""
         orders = [self._ledger.get(key) for key, wish in self._wishes.items() if wish.session is None]

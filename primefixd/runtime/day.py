@@ -17,6 +17,7 @@ from primefixd.dispatch.calendar import MaintenanceWindow, Schedule, window_afte
 
 ANNOUNCED_S = (900.0, 300.0, 60.0)  # before the window
 LOOK_AGAIN_S = 30.0  # between two readings of the wall clock
+A_DAY_S = 26 * 3600.0  # no window is further away, whatever the clock change: else the clock was set back
 SET_BACK = timedelta(minutes=1)  # a clock that is set back by less is waited for; by more, and what was begun is undone
 
 
@@ -68,8 +69,10 @@ class TradingDay:
         window = closed_for or window_after(self.schedule, self.floor.venue_time())
         while True:
             if closed_for is None:
-                await self._announce(window, [s for s in ANNOUNCED_S if s >= self.last_order_lead_s])
-                await self._until(window.start - self._lead)
+                early = [s for s in ANNOUNCED_S if s >= self.last_order_lead_s]
+                if not (await self._announce(window, early) and await self._until(window.start - self._lead)):
+                    window = window_after(self.schedule, self.floor.venue_time())
+                    continue
                 self.floor.last_orders(window)
                 if not await self._drain(window):
                     self.floor.not_yet()
@@ -98,9 +101,9 @@ class TradingDay:
         return True
 
     async def _until(self, at: datetime, not_before: datetime | None = None) -> bool:
-        """Wait until then; False as soon as the clock turns out to be set back to before `not_before`."""
+        """Wait until then; False as soon as the clock turns out to be set back by more than a day, or that far."""
         while (left_s := self._left(at)) > 0:
-            if not_before is not None and self.floor.venue_time() < not_before:
+            if left_s > A_DAY_S or (not_before is not None and self.floor.venue_time() < not_before):
                 return False
             await trio.sleep(min(left_s, LOOK_AGAIN_S))
         return True

@@ -16,6 +16,7 @@ from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, RequestKind
 from primefixd.orders.reports import Report, RestFill
+from primefixd.prime.logon import Credentials
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
 from primefixd.runtime.marks import Marks
@@ -91,6 +92,10 @@ class RestReading:
         self._ledger, self._hearing, self._record, self._rest, self._clock = ledger, hearing, record, rest, clock
         self._wanted = trio.Event()
         self._missed_at: dict[str, float] = {}  # mono at which an order was first not found
+
+    def become(self, credentials: Credentials) -> None:
+        """Read with another key from now on."""
+        self._rest.become(credentials)
 
     def want(self) -> None:
         """Something came in doubt, or a gap was told: read now."""

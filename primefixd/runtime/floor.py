@@ -76,6 +76,11 @@ class TradingFloor:
         await trio.sleep(self.uniform(0.0, LOGON_JITTER_S))
         await self.hearing.sessions.release_in_turn(LOGON_APART_S)
 
+    def drain(self) -> None:
+        """From now on nothing new is taken, and nothing new leaves, until the orders are asked about again."""
+        self.hearing.reconciling.begin(self.hearing.ledger.live(), self.rest, always=True)
+        self.record([PortfolioChanged(self.view())], self.clock())
+
     async def restart(self) -> None:
         """By hand what the day does: every session logs out and on again, then the orders are asked about."""
         self.hearing.reconciling.begin(self.hearing.ledger.live(), self.rest, always=True)

@@ -35,7 +35,7 @@ class Gate:
     @property
     def open(self) -> bool:
         """Whether new orders that were taken may leave."""
-        return self.window is None and not self.reconciling.closed and not self.halted
+        return self.window is None and not (self.reconciling.closed or self.halted or self.stopping)
 
     def refusal(self, on_maintenance: OnMaintenance = OnMaintenance.REJECT) -> Refused | None:
         """Why nothing new is taken at present, if so; what may be held is taken around the window."""

@@ -4,7 +4,7 @@ Everything is decided before the first await; what changes goes to the journal i
 """
 
 from collections.abc import Callable, Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import trio
 from attrs import evolve, frozen
@@ -69,7 +69,11 @@ class Intake:
             return refusals.busy(session or "orders that are held")
         ticket = self.record([self.ledger.open(order)], now)
         refused = None if await self.journal.settled(ticket) else self._undurable(key, ticket)
-        return refused or Submitted(order=order, cursor=order.accepted_cursor, warnings=self._warnings(submission))
+        return refused or Submitted(
+            order=order,
+            cursor=order.accepted_cursor,
+            warnings=self._warnings(submission.client_order_id, submission.terms.expiry_time),
+        )
 
     async def cancel(
         self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
@@ -154,7 +158,7 @@ class Intake:
         refused = None if await self.journal.settled(ticket) else self._unreplaced(told.order.key, new_id, ticket)
         if refused is not None:
             return refused
-        warnings = () if wanted.new_client_order_id else (NO_ID_WARNING,)
+        warnings = self._warnings(wanted.new_client_order_id, wanted.expiry_time)
         return Submitted(order=told.order, cursor=cursor, duplicate=told.duplicate, warnings=warnings)
 
     async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
@@ -192,12 +196,11 @@ class Intake:
         unfit = refusals.unfit(submission, deadline(submission, now), self.sessions.trading, now)
         return unfit or self.gate.refusal(submission.on_maintenance) or self.quotes.refusal(submission.terms, now)
 
-    def _warnings(self, submission: Submission) -> tuple[str, ...]:
+    def _warnings(self, given_id: str | None, expiry: datetime | None) -> tuple[str, ...]:
         """What is allowed and likely not meant (prime-fix.md section 1, maintenance)."""
-        expiry = submission.terms.expiry_time
         early = None if expiry is None else window_after(self.schedule, expiry).start - EXPIRY_LEAD
         late = expiry is not None and early is not None and early <= expiry
-        return (() if submission.client_order_id else (NO_ID_WARNING,)) + ((EXPIRY_WARNING,) if late else ())
+        return (() if given_id else (NO_ID_WARNING,)) + ((EXPIRY_WARNING,) if late else ())
 
     def _order(self, key: str, session: str | None, submission: Submission, client: str, now: Moment) -> Order:
         return Order(

@@ -34,6 +34,7 @@ WRITE_MOST_S = 10.0  # for one message; a venue that reads nothing for so long i
 FAREWELL_S = 2.0  # for the last session messages of an ended session; what is not out by then is cut off
 CLOSE_S = 1.0  # for the orderly end of TLS; then the socket is closed all the same
 CLOCK_WARN_S = 1.0  # an offset of the clocks worth a warning
+CLOCK_ALARM_MAX = 2  # both bounds are passed
 CLOCK_REFUSE_S = 4.0  # from this one no new order goes out: the venue rejects at 5 s (order-rules.md 10)
 NUMBERS_REMEMBERED_MAX = 10_000  # which request a number was, for rejects that name only it (order-rules.md 9)
 
@@ -189,6 +190,8 @@ class Link:
         if self.session.state is not SessionState.ACTIVE:
             return
         for kind, lane in _LANES.items():
+            if kind is RequestKind.NEW_ORDER and self._clock_alarm == CLOCK_ALARM_MAX:
+                continue  # the venue would reject it for its SendingTime (order-rules.md 10)
             if (item := self._line.outbox.first((kind,))) is not None:
                 portfolio_s = self._owner.order_delay(now.mono) if kind is RequestKind.NEW_ORDER else 0.0
                 delay_s = max(limiter.delay(lane, now.mono), portfolio_s)

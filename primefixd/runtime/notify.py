@@ -87,13 +87,20 @@ def status_words(portfolios: Sequence[PortfolioView], sessions: Sequence[Session
     gaps = sum(each.unreconciled for each in portfolios)
     counts += [f"{doubtful} in doubt"] if doubtful else []
     counts += [f"{gaps} unreconciled"] if gaps else []
-    return ", ".join([*counts, _until(min(each.next_window for each in portfolios), now)])
+    return ", ".join([*counts, *_soonest(portfolios, now)])
+
+
+def _soonest(portfolios: Sequence[PortfolioView], now: datetime) -> list[str]:
+    starts = [each.next_window for each in portfolios]  # a reload may leave none for a moment
+    return [_until(min(starts), now)] if starts else []
 
 
 def _states(portfolios: Sequence[PortfolioView]) -> str:
     """The state of all, or which portfolios are in which."""
     names = {state: [each.name for each in portfolios if each.state is state] for state in _WORST_FIRST}
     found = [state for state in _WORST_FIRST if names[state]]
+    if not found:
+        return "no portfolios"
     return found[0] if len(found) == 1 else ", ".join(f"{state} ({', '.join(names[state])})" for state in found)
 
 

@@ -40,6 +40,7 @@ from primefixd.runtime.link import Asked, Word
 from primefixd.runtime.parts import assemble
 from primefixd.runtime.record import Record
 from primefixd.runtime.rest import RestDesk
+from primefixd.runtime.sessions import rest_credentials
 from primefixd.runtime.settings import PortfolioSettings
 from primefixd.runtime.shared import Shared
 from primefixd.runtime.store import Note
@@ -99,19 +100,30 @@ class Portfolio:
 
     async def stop(self) -> None:
         """End what queues, wait for what is on the wire, log out; bounded by STOP_ACK_S and STOP_LOGOUT_S seconds."""
-        self._parts.gate.stopping = True
+        self.refuse_new()
         now = self._clock()
+        self._parts.queueing.hold_queued(now)  # what may be held is there again after the next start
         for order in self._parts.ledger.live():
             if order.status is Status.QUEUED and order.on_maintenance is OnMaintenance.REJECT:
                 self._parts.queueing.withdraw(order)
                 self._record(self._parts.hearing.end(order, "stopping", now), now)
+            else:
+                self._record(self._parts.hearing.replaces.drop_queued(order, "the daemon is stopping", now), now)
         self._record([PortfolioChanged(self.view())], now)
-        with trio.move_on_after(STOP_ACK_S):
-            while any(order.status is Status.SENT and not order.in_doubt for order in self._parts.ledger.live()):
-                self._settled = trio.Event()
-                await self._settled.wait()
+        await self._acknowledged()
         self._running.deadline = self._clock().mono + STOP_LOGOUT_S
         self._parts.sessions.stop()
+
+    def refuse_new(self) -> None:
+        """The daemon is stopping: from now on nothing new is taken, and nothing new leaves."""
+        self._parts.gate.stopping = True
+
+    async def _acknowledged(self, session: str | None = None) -> None:
+        """Wait until what is on the wire, of that session or of all, is answered; at most STOP_ACK_S seconds."""
+        with trio.move_on_after(STOP_ACK_S):
+            while any(order.on_the_wire and session in (None, order.session) for order in self._parts.ledger.live()):
+                self._settled = trio.Event()
+                await self._settled.wait()
 
     def forget(self) -> None:
         """It is in the configuration no more: words for its account are foreign from now on."""
@@ -124,6 +136,8 @@ class Portfolio:
             self._rate = settings.rate
             self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
             self._order_window.spend(now.mono)
+        if self._parts.rest is not None:
+            self._parts.rest.become(rest_credentials(settings))
         self._parts.reconciling.become(each.name for each in settings.sessions)
         for gone in self._parts.sessions.change(settings):
             moved, lost = self._parts.queueing.move_away(gone, now)
@@ -205,9 +219,16 @@ class Portfolio:
     async def restart(self, session: str | None) -> None:
         """Log that session out and on again, or all of them together; KeyError for one that is not here."""
         if session is None:
+            self._parts.floor.drain()
+            await self._acknowledged()
             await self._parts.floor.restart()
-        else:
-            self._parts.sessions.restart(session)
+            return
+        now = self._clock()
+        self._parts.sessions.quiesce(session, True)
+        self._record(self._parts.queueing.move_on(session, now), now)
+        self._record(self._parts.cancels.place_anew(session, now), now)
+        await self._acknowledged(session)
+        self._parts.sessions.restart(session)
 
     def find(self, *, client_order_id: str | None = None, order_id: str | None = None) -> Order | None:
         """The order by our id or the venue's."""
@@ -347,7 +368,9 @@ class Portfolio:
         self._parts.ledger.restore(kept)
         self._record(self._parts.ledger.restarted(now), now)
         for order in self._parts.ledger.live():
-            if order.status is Status.QUEUED:
+            if order.status is Status.QUEUED and self._parts.gate.halted:
+                self._record(self._parts.hearing.end(order, "halted", now), now)
+            elif order.status is Status.QUEUED:
                 moved = self._parts.queueing.put_back(order, now)
                 why = "expired" if order.overdue(now.utc) else "session_removed"
                 self._record(self._parts.hearing.end(order, why, now) if moved is None else moved, now)

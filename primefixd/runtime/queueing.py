@@ -90,7 +90,7 @@ class Queueing:
     def withdraw(self, order: Order) -> None:
         """Take the order out again: it ends before it has left."""
         if self._held.withdraw(order.key, RequestKind.NEW_ORDER) is None:
-            self.sessions.outbox(order.session or "").withdraw(order.key, RequestKind.NEW_ORDER)
+            self.sessions.withdraw(order.key, RequestKind.NEW_ORDER)
 
     def _home(self, order: Order) -> str | None:
         """The session of an order that waits while none is up; None if the one that it must have is there no more."""

@@ -88,6 +88,10 @@ class RestDesk:
         self._budget = Window(PORTFOLIO_PER_SECOND_MAX, MARGIN_S)
         self._turn = trio.CapacityLimiter(AT_ONCE_MAX)
 
+    def become(self, credentials: Credentials) -> None:
+        """Ask with another key from now on."""
+        self._credentials = credentials
+
     async def open_orders(self) -> tuple[Report, ...]:
         """Every open order of the portfolio, whoever placed it."""
         return await self._all(rest.open_orders(self._portfolio_id), "orders", self._report, paged=False)

@@ -44,9 +44,13 @@ class Sessions:
             for supervisor in self._supervisors.values():
                 self._nursery.start_soon(self._keep, supervisor)
 
-    async def _keep(self, supervisor: Supervisor) -> None:
+    async def _keep(self, supervisor: Supervisor, after: Supervisor | None = None) -> None:
+        """Run it, once the one of the same name `after` which it comes is gone: the venue takes one at a time."""
+        if after is not None:
+            await after.gone.wait()
         await supervisor.run()
-        if supervisor.leaving:
+        supervisor.gone.set()
+        if supervisor.leaving and self._supervisors.get(supervisor.line.name) is supervisor:
             del self._supervisors[supervisor.line.name]
 
     def change(self, settings: PortfolioSettings) -> list[str]:
@@ -74,9 +78,10 @@ class Sessions:
         held = next(iter(self._supervisors.values())).held if self._supervisors else {}
         for window, why in held.items():
             made.hold(why, window=window)
+        before = self._supervisors.get(session.name)  # on its way out
         self._supervisors[session.name] = made
         if self._nursery is not None:
-            self._nursery.start_soon(self._keep, made)
+            self._nursery.start_soon(self._keep, made, before)
 
     def stop(self) -> None:
         """Log all of them out; `run` returns when they are gone."""
@@ -116,6 +121,11 @@ class Sessions:
         for supervisor in list(self._supervisors.values()):
             supervisor.release(window=True)
             await trio.sleep(apart_s)
+
+    def quiesce(self, session: str, on: bool) -> None:
+        """Whether that session takes no new orders, since it is about to log out."""
+        if session in self._supervisors:
+            self._supervisors[session].quiet = on
 
     def stuck(self, now: Moment) -> list[str]:
         """Those that should have moved on by now, and did not."""
@@ -166,7 +176,7 @@ class Sessions:
         candidates = []
         for name in self.trading:
             supervisor = self._supervisors[name]
-            candidates.append(evolve(supervisor.candidate(now), up=supervisor.active and not supervisor.clock_is_off))
+            candidates.append(evolve(supervisor.candidate(now), up=supervisor.open))
         return self._router.route(product_id, candidates, pin, idle)
 
     def carrier(self, preferred: str | None) -> str | None:
@@ -221,6 +231,12 @@ def credentials(session: SessionSettings, portfolio: PortfolioSettings) -> Crede
         api_secret=session.api_secret,
         passphrase=session.passphrase,
     )
+
+
+def rest_credentials(settings: PortfolioSettings) -> Credentials:
+    """REST is asked with the key of the portfolio's first session for orders."""
+    first = next((each for each in settings.sessions if each.role is SessionRole.ORDERS), settings.sessions[0])
+    return credentials(first, settings)
 
 
 def _line(session: SessionSettings, portfolio: PortfolioSettings) -> Line:

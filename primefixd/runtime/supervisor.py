@@ -91,7 +91,8 @@ class Supervisor:
         self._next_attempt_at: datetime | None = None
         self._sent = self._received = self._garbled = self._unreadable = 0  # on links that are gone
         self._stopping = False
-        self._restarting = self.leaving = False
+        self._restarting = self.leaving = self.quiet = False
+        self.gone = trio.Event()
         self._held: dict[bool, str] = {}  # why it must stay down: for the venue's window (True), or for us (False)
         self._last_end: tuple[datetime, str] | None = None  # of the last link that was logged on
         self._attempts = 0  # since then
@@ -101,6 +102,11 @@ class Supervisor:
     def active(self) -> bool:
         """Whether requests can leave on this session now."""
         return self._state is SessionState.ACTIVE and self._link is not None and self._link.active
+
+    @property
+    def open(self) -> bool:
+        """Whether new orders may be given to this session."""
+        return self.active and not (self.quiet or self.leaving or self.clock_is_off)
 
     @property
     def down(self) -> bool:
@@ -264,7 +270,7 @@ class Supervisor:
             self._active_since = None
 
     async def _attempt(self) -> Attempt:
-        self._attempts, self._restarting = self._attempts + 1, False
+        self._attempts, self._restarting, self.quiet = self._attempts + 1, False, False
         self._become(SessionState.CONNECTING)
         where = f"{self._venue.host}:{self._venue.port}"
         try:
