@@ -15,12 +15,14 @@ import structlog
 import trio
 from attrs import evolve
 
+from primefixd import logs
 from primefixd.config import ConfigError, Settings
 from primefixd.control import render, server
 from primefixd.control.admission import Admission
 from primefixd.orders.keeping import Keeping
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
+from primefixd.runtime.fixlog import FixLog
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.moving import Moving
 from primefixd.runtime.notify import READY, UNATTENDED, Notifier, reloading
@@ -38,7 +40,19 @@ from primefixd.runtime.views import ServerStopping
 
 FAREWELL_S = 0.2  # at the end, for the last events to reach whoever reads
 
-_FIXED = ("venue", "state_dir", "rest", "schedule", "last_order_lead_s", "quiet_ask_s", "reconcile", "retention_days")
+LEFT_OUT_EVERY_S = 60.0  # repetitions that were left out of the log are told at the latest
+
+_FIXED = (
+    "venue",
+    "state_dir",
+    "rest",
+    "schedule",
+    "last_order_lead_s",
+    "quiet_ask_s",
+    "reconcile",
+    "retention_days",
+    "fix_log",
+)
 
 _log = structlog.get_logger()
 Reread = Callable[[], Settings]
@@ -49,10 +63,16 @@ class Daemon:
     """A running daemon. `control_urls` are where its control plane listens, with real ports."""
 
     def __init__(
-        self, settings: Settings, desk: Desk, control_urls: tuple[str, ...], admission: Admission, reloading: Reloading
+        self,
+        settings: Settings,
+        desk: Desk,
+        control_urls: tuple[str, ...],
+        admission: Admission,
+        reloading: Reloading,
+        masking: logs.Masking,
     ) -> None:
         self.desk, self.control_urls = desk, control_urls
-        self._settings, self._admission, self._reloading = settings, admission, reloading
+        self._settings, self._admission, self._reloading, self._masking = settings, admission, reloading, masking
         self.stopping, self.stopped = trio.Event(), trio.Event()
 
     def stop(self) -> None:
@@ -68,6 +88,7 @@ class Daemon:
         if refusal is not None:
             return refusal
         before, self._settings = self._settings, settings
+        self._masking.learn(settings.secrets())
         self._admission.change(settings.control.clients)
         await self._reloading.change(before.portfolios, settings.portfolios)
         return None
@@ -129,11 +150,17 @@ async def run(
         for remark in stored.remarks:
             _log.warning("journal_remark", remark=remark)
         rest = Rest(settings.rest, ports.clock) if settings.rest else None
+        masking = logs.Masking(settings.secrets())
+        fix_log = FixLog(settings.fix_log, masking.values, ports.blocking) if settings.fix_log else None
+        ports = evolve(ports, fix_log=fix_log or ports.fix_log)
         desk, make = build(settings, ports, store, stored, rest)
         async with trio.open_nursery() as ground:
             ground.start_soon(desk.journal.run)
+            ground.start_soon(_tell_left_out)
+            if fix_log is not None:
+                ground.start_soon(fix_log.run)
             ground.start_soon(keep_within, desk, timedelta(days=settings.retention_days))
-            await _serve(settings, desk, make, notifier, task_status)
+            await _serve(settings, desk, make, notifier, masking, task_status)
             await desk.journal.settled(desk.journal.last)
             ground.cancel_scope.cancel()
     finally:
@@ -143,15 +170,29 @@ async def run(
                 await rest.aclose()
 
 
+async def _tell_left_out() -> None:
+    try:
+        while True:
+            await trio.sleep(LEFT_OUT_EVERY_S)
+            logs.tell_left_out()
+    finally:
+        logs.tell_left_out()
+
+
 async def _serve(
-    settings: Settings, desk: Desk, make: MakePortfolio, notifier: Notifier, task_status: trio.TaskStatus[Daemon]
+    settings: Settings,
+    desk: Desk,
+    make: MakePortfolio,
+    notifier: Notifier,
+    masking: logs.Masking,
+    task_status: trio.TaskStatus[Daemon],
 ) -> None:
     """Control plane and portfolios, until `Daemon.stop`."""
     async with trio.open_nursery() as control:
         admission = Admission(settings.control.clients)
         urls = await control.start(server.serve, settings.control, desk, admission)
         async with trio.open_nursery() as portfolios:
-            daemon = Daemon(settings, desk, urls, admission, Reloading(desk, make, portfolios))
+            daemon = Daemon(settings, desk, urls, admission, Reloading(desk, make, portfolios), masking)
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.run)
             _log.info("started", control=list(urls), portfolios=list(desk.portfolios))

@@ -39,11 +39,11 @@ def run(file: Path, credentials: Path | None) -> None:
     """
     loaded = load_or_refuse(file, credentials)
     warn(*loaded.warnings)
-    logs.set_up(secrets_of(loaded.settings))
+    masking = logs.set_up(loaded.settings.secrets())
 
     def reread() -> Settings:
         again = load(file, credentials, os.environ)
-        logs.set_up((*secrets_of(loaded.settings), *secrets_of(again.settings)))
+        masking.learn(again.settings.secrets())
         return again.settings
 
     try:
@@ -108,12 +108,7 @@ def load_or_refuse(file: Path, credentials: Path | None, *, ca_file_required: bo
 
 def secrets_of(settings: Settings) -> Iterator[Secret]:
     """Every secret of the configuration, to be masked in logs."""
-    for client in settings.control.clients:
-        if client.token is not None:
-            yield client.token
-    for portfolio in settings.portfolios:
-        for session in portfolio.sessions:
-            yield from (session.api_key, session.api_secret, session.passphrase)
+    return settings.secrets()
 
 
 def starting_failure(error: BaseException, remedy: str) -> BaseException:

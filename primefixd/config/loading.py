@@ -20,6 +20,7 @@ from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
 from primefixd.runtime.settings import (
     LAST_ORDER_LEAD_S,
+    FixLogSettings,
     PortfolioSettings,
     ReconcileSettings,
     RestSettings,
@@ -45,7 +46,17 @@ class Settings:
     reconcile: ReconcileSettings = field(factory=ReconcileSettings)
     schedule: Schedule
     last_order_lead_s: float = LAST_ORDER_LEAD_S
+    fix_log: FixLogSettings | None = None
     portfolios: tuple[PortfolioSettings, ...]
+
+    def secrets(self) -> Iterator[Secret]:
+        """Every secret that the configuration named, to be masked wherever something is written."""
+        for client in self.control.clients:
+            if client.token is not None:
+                yield client.token
+        for portfolio in self.portfolios:
+            for session in portfolio.sessions:
+                yield from (session.api_key, session.api_secret, session.passphrase)
 
 
 @frozen
@@ -92,6 +103,13 @@ class _Schedule:
 
 
 @frozen(kw_only=True)
+class _FixLog:
+    file: str | None = None
+    max_mb: int = 50
+    keep: int = 10
+
+
+@frozen(kw_only=True)
 class _File:
     venue: VenueSettings
     control: _Control = _Control()
@@ -102,6 +120,7 @@ class _File:
     reconcile_grace_s: float = ReconcileSettings().grace_s
     reconcile_max_s: float = ReconcileSettings().most_s
     schedule: _Schedule = _Schedule()
+    fix_log: _FixLog | None = _FixLog()
     portfolios: tuple[PortfolioSettings, ...]
 
 
@@ -244,18 +263,25 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
         )
         for client in file.control.clients
     )
+    state_dir = _state_dir(file.state_dir, base, env)
     return Settings(
         venue=evolve(file.venue, ca_file=placed(file.venue.ca_file)),
         control=ControlSettings(listen=file.control.listen, origins=file.control.origins, clients=clients),
-        state_dir=_state_dir(file.state_dir, base, env),
+        state_dir=state_dir,
         rest=file.rest and evolve(file.rest, ca_file=placed(file.rest.ca_file)),
         retention_days=file.retention_days,
         quiet_ask_s=file.quiet_ask_s,
         reconcile=ReconcileSettings(grace_s=file.reconcile_grace_s, most_s=file.reconcile_max_s),
         schedule=Schedule(file.schedule.zone, *window_times(file.schedule.window)),
         last_order_lead_s=file.schedule.last_order_lead_s,
+        fix_log=_fix_log(file.fix_log, base, state_dir) if file.fix_log else None,
         portfolios=file.portfolios,
     )
+
+
+def _fix_log(told: _FixLog, base: Path, state_dir: Path) -> FixLogSettings:
+    file = base / told.file if told.file else state_dir / "fix.log"
+    return FixLogSettings(file=file, max_mb=told.max_mb, keep=told.keep)
 
 
 def _state_dir(told: str | None, base: Path, env: Mapping[str, str]) -> Path:

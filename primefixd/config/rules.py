@@ -25,6 +25,8 @@ QUIET_ASK_MAX_S = 60
 RECONCILE_GRACE_MAX_S = 600
 RECONCILE_LONGEST_S = 3600
 LAST_ORDER_LEAD_MAX_S = 300
+FIX_LOG_MAX_MB = 10_000
+FIX_LOGS_KEPT_MAX = 1_000
 RATE_MAX = 1000  # a second; above RATE_OF_VENUE a warning
 RATE_OF_VENUE = 50
 MARGIN_MAX_MS = 500
@@ -64,6 +66,9 @@ _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("reconcile_max_s", float, between(1, RECONCILE_LONGEST_S)),
     ("schedule.last_order_lead_s", int, between(0, LAST_ORDER_LEAD_MAX_S)),
     ("schedule.last_order_lead_s", float, between(0, LAST_ORDER_LEAD_MAX_S)),
+    ("fix_log.file", str, _PATH),
+    ("fix_log.max_mb", int, between(1, FIX_LOG_MAX_MB)),
+    ("fix_log.keep", int, between(1, FIX_LOGS_KEPT_MAX)),
     ("portfolios[].name", str, _NAME),
     ("portfolios[].portfolio_id", str, _ID),
     ("portfolios[].rate.messages_per_second", int, between(1, RATE_MAX)),

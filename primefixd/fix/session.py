@@ -33,6 +33,7 @@ class Session:
         self._c = Conversation(settings)
         self._hearing = Hearing(self._c)
         self._decoder = Decoder()
+        self._decoded: Sequence[Message | Garbled] = ()
 
     @property
     def state(self) -> SessionState:
@@ -52,6 +53,11 @@ class Session:
     def garbled(self) -> int:
         """How often bytes were skipped."""
         return self._hearing.garbled
+
+    @property
+    def decoded(self) -> Sequence[Message | Garbled]:
+        """All that the last `receive` was given, in order, whatever came of it: for a log of the wire."""
+        return self._decoded
 
     @property
     def outgoing_count(self) -> int:
@@ -151,7 +157,8 @@ class Session:
     def receive(self, data: bytes, now: Moment) -> list[Event]:
         """What the peer's bytes mean, in order. Never raises, and tells nothing after `Ended`."""
         self._begin(now)
-        for item in self._decoder.feed(data):
+        self._decoded = self._decoder.feed(data)
+        for item in self._decoded:
             if self.state is SessionState.CLOSED:
                 break
             if isinstance(item, Garbled):

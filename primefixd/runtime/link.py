@@ -115,6 +115,7 @@ class Link:
         self._line = line
         self._owner = owner
         self._clock = ports.clock
+        self._fix_log = ports.fix_log
         self._to_write = trio.Event()
         self._to_tick = trio.Event()
         self._numbers: OrderedDict[int, Asked] = OrderedDict()
@@ -229,6 +230,7 @@ class Link:
         if outgoing is None:
             return
         began = self._clock()
+        self._fix_log.sent(self._line.name, outgoing.data, began.utc)  # before: part of it may arrive whatever follows
         try:
             with trio.fail_after(WRITE_MOST_S):
                 await stream.send_all(outgoing.data)
@@ -248,7 +250,11 @@ class Link:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 received = b""
             now = self._clock()
-            events = self.session.receive(bytes(received), now) if received else self.session.end_of_stream(now)
+            if received:
+                events = self.session.receive(bytes(received), now)
+                self._fix_log.received(self._line.name, self.session.decoded, now.utc)
+            else:
+                events = self.session.end_of_stream(now)
             self._deliver(events, now)
             self._watch_clock(now)
 

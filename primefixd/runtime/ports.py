@@ -17,6 +17,8 @@ import trio
 from attrs import frozen
 
 from primefixd.clock import Clock, Moment
+from primefixd.fix.codec import Garbled
+from primefixd.fix.message import Message
 from primefixd.runtime.settings import VenueSettings
 from primefixd.runtime.store import Batch, Stored, StoredEvent, open_store
 
@@ -70,6 +72,26 @@ class Storage(Protocol):
 OpenStore = Callable[[Path, str, datetime], Storage]
 
 
+class WireLog(Protocol):
+    """Is told of all that leaves and comes, by session; never waits and never fails."""
+
+    def sent(self, session: str, data: bytes, at: datetime) -> None: ...
+    def received(self, session: str, items: Sequence[Message | Garbled], at: datetime) -> None: ...
+
+
+class NoWireLog:
+    """Keeps nothing."""
+
+    def sent(self, session: str, data: bytes, at: datetime) -> None:
+        """Passed over."""
+
+    def received(self, session: str, items: Sequence[Message | Garbled], at: datetime) -> None:
+        """Passed over."""
+
+
+NOT_LOGGED = NoWireLog()
+
+
 @frozen
 class Ports:
     """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text."""
@@ -80,6 +102,7 @@ class Ports:
     open_stream: OpenStream
     open_store: OpenStore
     blocking: RunBlocking
+    fix_log: WireLog = NOT_LOGGED
 
 
 async def in_thread(work: Callable[[], T], /) -> T:

@@ -1,6 +1,7 @@
 """Settings of the trio shell, made by `config` from YAML and never from defaults hidden elsewhere."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from attrs import frozen
 
@@ -63,6 +64,15 @@ class RestSettings:
 
     url: str
     ca_file: str | None = None
+
+
+@frozen(kw_only=True)
+class FixLogSettings:
+    """Where all messages are written: a new file every `max_mb` MB (10^6 bytes), and `keep` old ones beside it."""
+
+    file: Path
+    max_mb: int = 50
+    keep: int = 10
 
 
 @frozen(kw_only=True)
