@@ -263,7 +263,7 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
         )
         for client in file.control.clients
     )
-    state_dir = _state_dir(file.state_dir, base, env)
+    state_dir = base / file.state_dir if file.state_dir is not None else state_dir_of(env)
     return Settings(
         venue=evolve(file.venue, ca_file=placed(file.venue.ca_file)),
         control=ControlSettings(listen=file.control.listen, origins=file.control.origins, clients=clients),
@@ -284,8 +284,6 @@ def _fix_log(told: _FixLog, base: Path, state_dir: Path) -> FixLogSettings:
     return FixLogSettings(file=file, max_mb=told.max_mb, keep=told.keep)
 
 
-def _state_dir(told: str | None, base: Path, env: Mapping[str, str]) -> Path:
-    """systemd lists several directories with colons; the first is the daemon's own."""
-    if told is not None:
-        return base / told
+def state_dir_of(env: Mapping[str, str]) -> Path:
+    """Where the state is unless configured. systemd lists several with colons; the first is the daemon's own."""
     return Path(env.get("STATE_DIRECTORY", "").split(":")[0] or "state")
