@@ -19,6 +19,7 @@ from primefixd import logs
 from primefixd.config import ConfigError, Settings
 from primefixd.control import render, server
 from primefixd.control.admission import Admission
+from primefixd.metrics import serving
 from primefixd.orders.keeping import Keeping
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
@@ -52,6 +53,7 @@ _FIXED = (
     "reconcile",
     "retention_days",
     "fix_log",
+    "metrics",
 )
 
 _log = structlog.get_logger()
@@ -60,7 +62,7 @@ Reread = Callable[[], Settings]
 
 
 class Daemon:
-    """A running daemon. `control_urls` are where its control plane listens, with real ports."""
+    """A running daemon. `control_urls`, and `metrics` (HOST:PORT), are where it listens, with real ports."""
 
     def __init__(
         self,
@@ -73,6 +75,7 @@ class Daemon:
     ) -> None:
         self.desk, self.control_urls = desk, control_urls
         self._settings, self._admission, self._reloading, self._masking = settings, admission, reloading, masking
+        self.metrics: str | None = None
         self.stopping, self.stopped = trio.Event(), trio.Event()
 
     def stop(self) -> None:
@@ -100,7 +103,7 @@ def build(
     """Every portfolio of `settings` with what `stored` knows of it, ready to run; and how to make another one."""
     now = ports.clock()
     feed = Feed(stored.newest)
-    journal = Journal(store, stored, feed, render.told, ports.blocking)
+    journal = Journal(store, stored, feed, render.told, ports.blocking, ports.clock)
     shared = Shared(
         journal=journal,
         ports=ports,
@@ -193,9 +196,11 @@ async def _serve(
         urls = await control.start(server.serve, settings.control, desk, admission)
         async with trio.open_nursery() as portfolios:
             daemon = Daemon(settings, desk, urls, admission, Reloading(desk, make, portfolios), masking)
+            if settings.metrics is not None:
+                daemon.metrics = await control.start(serving.serve, settings.metrics, desk, daemon.stopping)
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.run)
-            _log.info("started", control=list(urls), portfolios=list(desk.portfolios))
+            _log.info("started", control=list(urls), metrics=daemon.metrics, portfolios=list(desk.portfolios))
             control.start_soon(attend, notifier, desk, Moving(desk), daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()

@@ -51,7 +51,9 @@ def run(file: Path, credentials: Path | None) -> None:
     except StoreRefused as error:
         raise Failure(str(error)) from None
     except (OSError, BaseExceptionGroup) as error:
-        raise starting_failure(error, f"end what uses that address, or change control.listen in {file}") from None
+        raise starting_failure(
+            error, f"end what uses that address, or change control.listen or metrics.listen in {file}"
+        ) from None
 
 
 @click.command(epilog="Example: primefixd check --config primefixd.yaml --credentials keys")

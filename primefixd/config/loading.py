@@ -18,6 +18,7 @@ from primefixd.config.document import Document, Unreadable, read
 from primefixd.config.rules import SECRETS, problems, warnings, window_times
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.metrics.settings import MetricsSettings
 from primefixd.runtime.settings import (
     LAST_ORDER_LEAD_S,
     FixLogSettings,
@@ -47,6 +48,7 @@ class Settings:
     schedule: Schedule
     last_order_lead_s: float = LAST_ORDER_LEAD_S
     fix_log: FixLogSettings | None = None
+    metrics: MetricsSettings | None = None
     portfolios: tuple[PortfolioSettings, ...]
 
     def secrets(self) -> Iterator[Secret]:
@@ -121,6 +123,7 @@ class _File:
     reconcile_max_s: float = ReconcileSettings().most_s
     schedule: _Schedule = _Schedule()
     fix_log: _FixLog | None = _FixLog()
+    metrics: MetricsSettings | None = None
     portfolios: tuple[PortfolioSettings, ...]
 
 
@@ -275,6 +278,7 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
         schedule=Schedule(file.schedule.zone, *window_times(file.schedule.window)),
         last_order_lead_s=file.schedule.last_order_lead_s,
         fix_log=_fix_log(file.fix_log, base, state_dir) if file.fix_log else None,
+        metrics=file.metrics,
         portfolios=file.portfolios,
     )
 

@@ -170,6 +170,13 @@ def _listening(document: Document) -> Iterator[Problem]:
     for path, address in document.found("control.listen[]", str):
         if what := _listen_problem(address):
             yield Problem(path, what)
+    for path, address in document.found("metrics.listen", str):
+        if what := _address_problem(
+            address, "HOST:PORT, such as 127.0.0.1:9417", "this machine alone may ask for them"
+        ):
+            yield Problem(path, what)
+        elif any(address == other for _, other in document.found("control.listen[]", str)):
+            yield Problem(path, "is in control.listen as well; an address can be listened on once")
 
 
 def _listen_problem(address: str) -> str | None:
@@ -177,11 +184,16 @@ def _listen_problem(address: str) -> str | None:
         place = address.removeprefix("unix:")
         fits = place.startswith("/") and place.isprintable() and len(place.encode()) <= UNIX_PATH_MAX_BYTES
         return None if fits else f"must be unix: and an absolute path of at most {UNIX_PATH_MAX_BYTES} bytes"
+    either = "HOST:PORT, such as 127.0.0.1:8417, or unix:PATH"
+    return _address_problem(address, either, "orders are taken from this machine only")
+
+
+def _address_problem(address: str, form: str, why: str) -> str | None:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+)):([0-9]{1,5})", address)
     if match is None or int(match[3]) > 65535:
-        return "must be HOST:PORT, such as 127.0.0.1:8417, or unix:PATH"
+        return f"must be {form}"
     if not is_loopback(match[1] or match[2]):
-        return "is not on the loopback, and orders are taken from this machine only; use 127.0.0.1:PORT or unix:PATH"
+        return f"is not on the loopback, and {why}; use 127.0.0.1:PORT{' or unix:PATH' if 'unix' in form else ''}"
     return None
 
 

@@ -6,7 +6,7 @@ unnumbered until the owner takes them with `next_outgoing`, because the venue co
 owner raises LocalProtocolError; no bytes from a peer make it raise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from primefixd.clock import Moment
@@ -42,11 +42,21 @@ class Session:
     @property
     def sent(self) -> int:
         """Messages of every kind that have left."""
+        return self._c.outbound.sent.total()
+
+    @property
+    def sent_by_type(self) -> Mapping[str, int]:
+        """As `sent`, by MsgType."""
         return self._c.outbound.sent
 
     @property
     def received(self) -> int:
         """Good messages of every kind that have come."""
+        return self._hearing.received.total()
+
+    @property
+    def received_by_type(self) -> Mapping[str, int]:
+        """As `received`, by MsgType; under an empty text what FIX 4.2 does not know."""
         return self._hearing.received
 
     @property

@@ -48,6 +48,7 @@ class Ledger:
         self._grace_s, self._portfolio = reconcile_grace_s, portfolio
         self._gaps = Gaps()
         self._shelf = Shelf()
+        self.finished = self._shelf.finished  # how many orders ended since the start, by status and reason; to be read
         self._foreign = Foreign()
         self._heard_at: dict[str, float] = {}  # mono of the last word on an immediate order that has fills
 

@@ -1,5 +1,6 @@
 """What one portfolio is made of, put together."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from attrs import frozen
@@ -7,6 +8,7 @@ from attrs import frozen
 from primefixd.orders.ledger import Ledger
 from primefixd.runtime.asking import Asking
 from primefixd.runtime.cancels import Cancels
+from primefixd.runtime.counts import Census
 from primefixd.runtime.day import TradingDay
 from primefixd.runtime.departures import Departures
 from primefixd.runtime.doubts import Doubts, RestReading
@@ -47,6 +49,15 @@ class Parts:
     halts: Halts
     floor: TradingFloor
     day: TradingDay
+
+    def census(self) -> Census:
+        """How the orders stand, and what has happened since the start."""
+        return Census(
+            orders=Counter(order.status for order in self.ledger.live()),
+            finished=self.ledger.finished,
+            counts=self.hearing.counts,
+            sessions=self.sessions.counted(),
+        )
 
 
 def assemble(

@@ -15,7 +15,7 @@ import structlog
 import trio
 
 from primefixd.clock import Moment
-from primefixd.dispatch.calendar import window_after
+from primefixd.dispatch.calendar import MaintenanceWindow, window_after
 from primefixd.dispatch.limiter import Window
 from primefixd.dispatch.outbox import Waiting
 from primefixd.orders.keeping import Kept
@@ -35,6 +35,7 @@ from primefixd.orders.model import (
 from primefixd.orders.records import FillGap, OrderInDoubt, Unread
 from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, Report, RequestRejected
 from primefixd.runtime.answers import Cancelling, Noted, Page, QuoteAsked, Refused, Submitted
+from primefixd.runtime.counts import Census
 from primefixd.runtime.feed import Body
 from primefixd.runtime.link import Asked, Word
 from primefixd.runtime.parts import assemble
@@ -68,6 +69,7 @@ class Portfolio:
         self._moved, self._doubted, self._settled = trio.Event(), trio.Event(), trio.Event()
         self._parts = assemble(settings, shared, self, rest, self._record, self._writes, self.view)
         self._rate = settings.rate
+        self._counts = self._parts.hearing.counts
         self._asking_due = math.inf
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._running = trio.CancelScope()
@@ -170,21 +172,22 @@ class Portfolio:
     # What clients ask (runtime.intake)
 
     async def submit(self, submission: Submission, client: str) -> Submitted | Refused:
-        return await self._parts.intake.submit(submission, client)
+        return self._counts.answered(await self._parts.intake.submit(submission, client))
 
     async def cancel(
         self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
     ) -> Cancelling | Refused:
-        return await self._parts.intake.cancel(client_order_id=client_order_id, order_id=order_id, client=client)
+        taken = await self._parts.intake.cancel(client_order_id=client_order_id, order_id=order_id, client=client)
+        return self._counts.answered(taken)
 
     async def cancel_all(self, *, product_id: str | None, side: Side | None, client: str) -> int:
         return await self._parts.intake.cancel_all(product_id=product_id, side=side, client=client)
 
     async def replace(self, wanted: Replacement, client: str) -> Submitted | Refused:
-        return await self._parts.intake.replace(wanted, client)
+        return self._counts.answered(await self._parts.intake.replace(wanted, client))
 
     async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
-        return await self._parts.intake.quote(request, client)
+        return self._counts.answered(await self._parts.intake.quote(request, client))
 
     async def resolve(self, client_order_id: str, opinion: Resolution) -> Noted | Refused:
         return await self._parts.intake.resolve(client_order_id, opinion)
@@ -246,6 +249,15 @@ class Portfolio:
 
     def sessions(self) -> tuple[SessionView, ...]:
         return self._parts.sessions.views()
+
+    @property
+    def window(self) -> MaintenanceWindow | None:
+        """The window that keeps it shut, from the last orders before it to its end; None while it stops."""
+        return None if self._parts.gate.stopping else self._parts.gate.window
+
+    def census(self) -> Census:
+        """What it has done since the start, and how its orders stand, counted."""
+        return self._parts.census()
 
     def view(self) -> PortfolioView:
         """This portfolio as an operator sees it."""

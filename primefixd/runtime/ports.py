@@ -174,6 +174,12 @@ async def describe(venue: VenueSettings) -> Connected | None:
         await trio.aclose_forcefully(stream)
 
 
+def certificate_until(stream: trio.abc.Stream) -> datetime | None:
+    """Until when the certificate is good that the peer of this connection showed; None where TLS is not ours."""
+    told = stream.getpeercert() if isinstance(stream, trio.SSLStream) else None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(told["notAfter"]), UTC) if told else None
+
+
 def connect_error_in_words(error: BaseException) -> str:
     """Why `open_stream` failed: trio wraps the TLS library's own words, and several addresses into a group."""
     cause = error.__cause__ or error

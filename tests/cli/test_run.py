@@ -89,7 +89,7 @@ def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configur
     done = primefixd("run", "--config", rig.config)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("cannot listen: ")
-    assert f"or change control.listen in {rig.config}" in done.stderr
+    assert f"or change control.listen or metrics.listen in {rig.config}" in done.stderr
     assert "Traceback" not in done.stderr
 
 

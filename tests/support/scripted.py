@@ -201,7 +201,7 @@ class Rig:
         )
         stored = self.store.load()
         self.feed = Feed(stored.newest)
-        self.journal = Journal(self.store, stored, self.feed, render.told, blocking)
+        self.journal = Journal(self.store, stored, self.feed, render.told, blocking, self.wall.ours)
         self.shared = Shared(
             journal=self.journal,
             ports=ports,
