@@ -19,6 +19,7 @@ from primefixd import logs
 from primefixd.config import ConfigError, Settings
 from primefixd.control import render, server
 from primefixd.control.admission import Admission
+from primefixd.control.settings import limits_of
 from primefixd.metrics import serving
 from primefixd.orders.keeping import Keeping
 from primefixd.runtime.desk import About, Desk
@@ -93,6 +94,7 @@ class Daemon:
         before, self._settings = self._settings, settings
         self._masking.learn(settings.secrets())
         self._admission.change(settings.control.clients)
+        self.desk.doors.limits = limits_of(settings.control.clients)
         await self._reloading.change(before.portfolios, settings.portfolios)
         return None
 
@@ -114,13 +116,20 @@ def build(
         last_order_lead_s=settings.last_order_lead_s,
         accounts={},
     )
+    shared.doors.limits = limits_of(settings.control.clients)
     make = partial(_portfolio, shared, rest)
     portfolios = {each.name: make(each, stored) for each in settings.portfolios}
     for name in stored.orders.keys() - portfolios.keys():
         _log.warning("portfolio_not_configured", portfolio=name, orders=len(stored.orders[name].orders))
     about = About(version=version("primefixd"), venue=f"{settings.venue.host}:{settings.venue.port}", started=now.utc)
     desk = Desk(
-        portfolios=portfolios, journal=journal, feed=feed, clock=ports.clock, about=about, schedule=settings.schedule
+        portfolios=portfolios,
+        journal=journal,
+        feed=feed,
+        clock=ports.clock,
+        about=about,
+        schedule=settings.schedule,
+        doors=shared.doors,
     )
     return desk, make
 

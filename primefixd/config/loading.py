@@ -7,8 +7,9 @@ import os
 import ssl
 import stat
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from attrs import evolve, field, frozen
 from cattrs import Converter
@@ -18,6 +19,7 @@ from primefixd.config.document import Document, Unreadable, read
 from primefixd.config.rules import SECRETS, problems, warnings, window_times
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.dispatch.risk import RiskLimits
 from primefixd.metrics.settings import MetricsSettings
 from primefixd.runtime.settings import (
     LAST_ORDER_LEAD_S,
@@ -28,6 +30,7 @@ from primefixd.runtime.settings import (
     VenueSettings,
 )
 from primefixd.secret import Secret
+from primefixd.strict import CONVERTER as STRICT
 from primefixd.strict import Invalid, Problem, Wrong, make_converter, shown, structure
 from primefixd.strict import Path as Steps
 
@@ -87,6 +90,7 @@ class _Client:
     uid: int | None = None
     portfolios: Literal["*"] | frozenset[str]
     may: frozenset[Right]
+    risk: RiskLimits | None = None
 
 
 @frozen(kw_only=True)
@@ -222,7 +226,32 @@ def _structured(found: _Found) -> _File | None:
 def _converter() -> Converter:
     made = make_converter()
     made.register_structure_hook(Secret, _secret)
+    made.register_structure_hook_func(_is_mapping, _amounts)
+    limits = made.get_structure_hook(RiskLimits)
+    made.register_structure_hook_func(
+        lambda kind: kind == RiskLimits | None,
+        lambda value, _: None if value in (None, "none") else limits(value, RiskLimits),
+    )
     return made
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _amounts(value: object, _: object) -> Mapping[str, Decimal]:
+    """Decimals by name."""
+    if not isinstance(value, dict):
+        raise Wrong('must be amounts by product such as {BTC-USD: "2.5"}')
+    found, told = [], {}
+    for name, amount in value.items():
+        try:
+            told[name] = structure(amount, Decimal, STRICT)
+        except Invalid as error:
+            found += [problem.under(name) for problem in error.problems]
+    if found:
+        raise Invalid(found)
+    return told
 
 
 def _secret(value: object, _: object) -> Secret | _Missed:
@@ -263,6 +292,7 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
             uid=client.uid,
             portfolios=None if client.portfolios == "*" else frozenset(client.portfolios),
             may=client.may,
+            risk=client.risk,
         )
         for client in file.control.clients
     )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from primefixd.config.document import Document
 from primefixd.control.settings import Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.dispatch.risk import BRAKE_LONGEST_S
 from primefixd.runtime.settings import SESSIONS_PER_PORTFOLIO_MAX, SessionRole
 from primefixd.secret import Secret
 from primefixd.strict import Check, Path, Problem, Wrong, between, matching, shown
@@ -32,6 +33,10 @@ RATE_OF_VENUE = 50
 MARGIN_MAX_MS = 500
 UNIX_PATH_MAX_BYTES = 107  # sun_path of Linux, less its closing zero
 
+OPEN_ORDERS_MOST = 1_000_000
+REFERENCE_AGE_MAX_S = 3600
+_LIMITED = ("portfolios[]", "control.clients[]")  # what may have limits of its own
+
 SECRETS = (
     "control.clients[].token",
     "portfolios[].sessions[].api_key",
@@ -47,6 +52,15 @@ _TOKEN = Check(
     lambda secret: re.fullmatch("[!-~]+", secret.reveal()) is not None,
 )
 _PATH = Check("must be a path", lambda text: text.isprintable() and text != "")
+_RISK_CHECKS: tuple[tuple[str, type, Check], ...] = (
+    ("reference_max_age_s", int, between(1, REFERENCE_AGE_MAX_S)),
+    ("reference_max_age_s", float, between(0.1, REFERENCE_AGE_MAX_S)),
+    ("open_orders_max", int, between(0, OPEN_ORDERS_MOST)),
+    ("new_orders_per_second_max", int, between(0, RATE_MAX)),
+    *((f"{brake}.max", int, between(1, OPEN_ORDERS_MOST)) for brake in ("identical_orders", "rejects")),
+    *((f"{brake}.per_s", int, between(1, BRAKE_LONGEST_S)) for brake in ("identical_orders", "rejects")),
+    *((f"{brake}.per_s", float, between(0.1, BRAKE_LONGEST_S)) for brake in ("identical_orders", "rejects")),
+)
 _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("venue.host", str, _HOST),
     ("venue.port", int, between(1, 65535)),
@@ -77,6 +91,7 @@ _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("portfolios[].sessions[].name", str, _NAME),
     ("portfolios[].sessions[].service_account_id", str, _ID),
     ("portfolios[].sessions[].heartbeat_s", int, between(1, HEARTBEAT_MAX_S)),
+    *((f"{each}.risk.{key}", kind, check) for each in _LIMITED for key, kind, check in _RISK_CHECKS),
 )
 _UNIQUE: tuple[tuple[str, type, str], ...] = (
     ("control.listen[]", str, "an address can be listened on once"),
@@ -164,6 +179,14 @@ def _known_portfolios(document: Document) -> Iterator[Problem]:
             near = get_close_matches(name, names, n=1)
             advice = f"did you mean {near[0]}?" if near else f"configured are: {', '.join(names) or 'none'}"
             yield Problem(path, f"names the portfolio {shown(name)}, which is not configured; {advice}")
+
+
+def _risk_written(document: Document) -> Iterator[Problem]:
+    """Nobody runs without limits by oversight."""
+    for path, portfolio in document.found("portfolios[]", dict):
+        if portfolio.get("risk") is None:
+            name = shown(str(portfolio.get("name")))
+            yield Problem((*path, "risk"), f"of the portfolio {name} is not there; write its limits, or risk: none")
 
 
 def _listening(document: Document) -> Iterator[Problem]:
@@ -281,6 +304,7 @@ _RULES: tuple[_Rule, ...] = (
     _counts,
     _clients,
     _known_portfolios,
+    _risk_written,
     _listening,
     _plain_text,
     _times,

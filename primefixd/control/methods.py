@@ -26,6 +26,7 @@ from primefixd.control.render import (
     unknown_cursor,
 )
 from primefixd.control.settings import ClientSettings, Right
+from primefixd.dispatch.risk import Reference
 from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order, QuoteRequest, Resolution
 from primefixd.runtime.answers import Cancelling, Noted, Page, Reason, Refused, Submitted
 from primefixd.runtime.desk import Desk
@@ -318,6 +319,17 @@ async def _restart(caller: Caller, call: Call, params: parameters.RestartSession
     return Nothing()
 
 
+async def _refer(caller: Caller, call: Call, params: parameters.SetReference) -> Answer:
+    chosen = caller.chosen(call, params.portfolio)
+    if isinstance(chosen, Failure):
+        return chosen
+    for portfolio in chosen:
+        told = portfolio.refer(params.product_id, Reference(params.price, params.time))
+        if told is not None:
+            return refused(call.id, told, call.method)
+    return Nothing()
+
+
 # What there is
 
 
@@ -372,6 +384,7 @@ METHODS: Mapping[str, Method] = {
     "portfolio.halt": Method(Right.ADMIN, _halt),
     "portfolio.resume": Method(Right.ADMIN, _resume),
     "session.restart": Method(Right.ADMIN, _restart),
+    "reference.set": Method(Right.REFERENCE, _refer),
     "portfolio.list": Method(Right.READ, _list_portfolios),
     "session.list": Method(Right.READ, _list_sessions),
     "server.info": Method(Right.READ, _info),

@@ -289,6 +289,16 @@ class RestartSession:
             raise Invalid([Problem(("session",), "or portfolio must be given, and not both")])
 
 
+@frozen(kw_only=True)
+class SetReference:
+    """A price of the market for limits that need one, and the time of that price; for all of a client's portfolios."""
+
+    portfolio: Word | None = None
+    product_id: Word
+    price: Positive
+    time: datetime
+
+
 @frozen
 class ListPortfolios:
     pass
@@ -319,6 +329,7 @@ Params = (
     | HaltPortfolio
     | ResumePortfolio
     | RestartSession
+    | SetReference
     | ListPortfolios
     | ListSessions
     | ServerInfo
@@ -339,6 +350,7 @@ METHODS: Mapping[str, type[Any]] = {
     "portfolio.halt": HaltPortfolio,
     "portfolio.resume": ResumePortfolio,
     "session.restart": RestartSession,
+    "reference.set": SetReference,
     "portfolio.list": ListPortfolios,
     "session.list": ListSessions,
     "server.info": ServerInfo,

@@ -9,7 +9,7 @@ holds an entry may change it until then; nobody keeps one longer.
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from itertools import chain, islice
 from sys import intern
 
@@ -133,6 +133,10 @@ class Shelf:
 
     # Keeping
 
+    def changed(self) -> list[tuple[Order, Decimal]]:
+        """The orders that may have changed since `keep`, and what each has traded since, in quote units."""
+        return [(entry.order, _newly_traded(entry)) for entry in self._changed.values()]
+
     def keep(self) -> Keeping:
         """What changed since it was last asked, each order once."""
         if not self._changed and not self._forgotten:
@@ -214,6 +218,12 @@ class Shelf:
 _NOTHING = Keeping()
 
 
+def _newly_traded(entry: Entry) -> Decimal:
+    value = EXACT.subtract(entry.order.filled_value, entry.traded)
+    entry.traded = entry.order.filled_value
+    return value
+
+
 def _kept(entry: Entry) -> KeptOrder | None:
     """The order's row, None if that is on disk already: many reports are copies that change nothing."""
     order, state = entry.order, rows.pack_entry(entry)
@@ -261,7 +271,7 @@ def _entry(key: str, cold: Cold) -> Entry:
             entry.executions.repeat(chain.from_iterable(map(rows.unpack_steps, cold.executions.splitlines())))
     except ValueError as error:
         raise _unreadable(key, error) from None
-    entry.written = cold.state
+    entry.written, entry.traded = cold.state, entry.order.filled_value
     return entry
 
 

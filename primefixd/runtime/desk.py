@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
 from primefixd.clock import Clock
 from primefixd.dispatch.calendar import Schedule, window_after
+from primefixd.runtime.door import Doors
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
@@ -28,6 +29,7 @@ class Desk:
     clock: Clock
     about: About
     schedule: Schedule
+    doors: Doors = field(factory=Doors)
 
     def next_window(self) -> datetime:
         """When the next maintenance window of the venue starts, or the one that it is in started; UTC."""

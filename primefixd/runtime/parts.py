@@ -11,6 +11,7 @@ from primefixd.runtime.cancels import Cancels
 from primefixd.runtime.counts import Census
 from primefixd.runtime.day import TradingDay
 from primefixd.runtime.departures import Departures
+from primefixd.runtime.door import Door
 from primefixd.runtime.doubts import Doubts, RestReading
 from primefixd.runtime.floor import TradingFloor
 from primefixd.runtime.gate import Gate
@@ -22,6 +23,7 @@ from primefixd.runtime.queueing import Queueing
 from primefixd.runtime.quotes import Quotes
 from primefixd.runtime.reconciling import Reconciling
 from primefixd.runtime.record import Record
+from primefixd.runtime.release import Release
 from primefixd.runtime.replaces import Replaces
 from primefixd.runtime.rest import RestDesk
 from primefixd.runtime.sessions import Sessions
@@ -45,6 +47,7 @@ class Parts:
     doubts: Doubts
     rest: RestReading | None
     gate: Gate
+    door: Door
     intake: Intake
     halts: Halts
     floor: TradingFloor
@@ -66,7 +69,7 @@ def assemble(
     owner: SupervisorOwner,
     rest: RestDesk | None,
     record: RecordNotes,
-    write: Callable[[Ledger], Record],
+    write: Callable[[Ledger, Door], Record],
     view: Callable[[], PortfolioView],
 ) -> Parts:
     """`record` and `view` are the portfolio's own; `write` makes the way to the journal that `record` uses."""
@@ -84,10 +87,12 @@ def assemble(
         quotes=Quotes(sessions),
         reconciling=Reconciling((each.name for each in settings.sessions), shared.reconcile.most_s),
     )
-    written, gate = write(ledger), Gate(journal, hearing.reconciling)
+    door = Door(settings.name, settings.risk, ledger, shared.doors)
+    written, gate = write(ledger, door), Gate(journal, hearing.reconciling)
     marks = Marks(ledger, journal, written)
-    intake = _intake(settings.name, hearing, gate, record, shared)
-    floor = TradingFloor(hearing, gate, record, view, clock, ports.uniform, rest is not None)
+    intake = _intake(settings.name, hearing, gate, door, record, shared)
+    release = Release(gate, door)
+    floor = TradingFloor(hearing, gate, release, record, view, clock, ports.uniform, rest is not None)
     return Parts(
         ledger=ledger,
         sessions=sessions,
@@ -98,9 +103,10 @@ def assemble(
         reconciling=hearing.reconciling,
         hearing=hearing,
         marks=marks,
-        doubts=Doubts(hearing, marks, written, gate, shared.reconcile.grace_s),
+        doubts=Doubts(hearing, marks, written, gate, door, shared.reconcile.grace_s),
         rest=RestReading(ledger, hearing, written, rest, clock) if rest else None,
         gate=gate,
+        door=door,
         intake=intake,
         halts=Halts(hearing, gate, record, view, intake.begin_cancel, clock),
         floor=floor,
@@ -108,12 +114,13 @@ def assemble(
     )
 
 
-def _intake(portfolio: str, hearing: Hearing, gate: Gate, record: RecordNotes, shared: Shared) -> Intake:
+def _intake(portfolio: str, hearing: Hearing, gate: Gate, door: Door, record: RecordNotes, shared: Shared) -> Intake:
     return Intake(
         portfolio=portfolio,
         ledger=hearing.ledger,
         journal=shared.journal,
         gate=gate,
+        door=door,
         sessions=hearing.sessions,
         queueing=hearing.queueing,
         cancels=hearing.cancels,

@@ -18,6 +18,7 @@ from primefixd.clock import Moment
 from primefixd.dispatch.calendar import MaintenanceWindow, window_after
 from primefixd.dispatch.limiter import Window
 from primefixd.dispatch.outbox import Waiting
+from primefixd.dispatch.risk import Reference
 from primefixd.orders.keeping import Kept
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import (
@@ -36,6 +37,7 @@ from primefixd.orders.records import FillGap, OrderInDoubt, Unread
 from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, Report, RequestRejected
 from primefixd.runtime.answers import Cancelling, Noted, Page, QuoteAsked, Refused, Submitted
 from primefixd.runtime.counts import Census
+from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
 from primefixd.runtime.link import Asked, Word
 from primefixd.runtime.parts import assemble
@@ -77,7 +79,7 @@ class Portfolio:
         self._portfolio_id = settings.portfolio_id
         shared.accounts[settings.portfolio_id] = self
         self._parts.halts.restore(notes or {})
-        self._restore(kept or Kept())
+        self._restore(kept or Kept(), notes or {})
 
     # Running
 
@@ -114,6 +116,7 @@ class Portfolio:
     def forget(self) -> None:
         """It is in the configuration no more: words for its account are foreign from now on."""
         self._shared.accounts.pop(self._portfolio_id, None)
+        self._parts.door.close()
 
     def change(self, settings: PortfolioSettings) -> None:
         """Become what `settings` say, with the same name and id; what did not change is not touched."""
@@ -122,6 +125,7 @@ class Portfolio:
             self._rate = settings.rate
             self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
             self._order_window.spend(now.mono)
+        self._parts.door.change(settings.risk)
         self._parts.reconciling.become(each.name for each in settings.sessions)
         for gone in self._parts.sessions.change(settings):
             moved, lost = self._parts.queueing.move_away(gone, now)
@@ -200,6 +204,9 @@ class Portfolio:
 
     async def resume(self) -> bool:
         return await self._parts.halts.resume()
+
+    def refer(self, product_id: str, reference: Reference) -> Refused | None:
+        return self._parts.door.refer(product_id, reference, self._clock())
 
     async def restart(self, session: str | None) -> None:
         """Log that session out and on again, or all of them together; KeyError for one that is not here."""
@@ -350,10 +357,11 @@ class Portfolio:
 
     # Inside
 
-    def _restore(self, kept: Kept) -> None:
+    def _restore(self, kept: Kept, notes: Mapping[str, bytes]) -> None:
         """Take up what an earlier run left: what a crash made doubtful is in doubt, what never left may still leave."""
         now = self._clock()
         self._parts.ledger.restore(kept)
+        self._parts.door.restore(kept, notes, now)
         self._record(self._parts.ledger.restarted(now), now)
         for order in self._parts.ledger.live():
             if order.status is Status.QUEUED:
@@ -388,6 +396,6 @@ class Portfolio:
         self._moved.set()
         return self._write(told, now, notes)
 
-    def _writes(self, ledger: Ledger) -> Record:
-        self._write = Record(self.name, ledger, self._journal)
+    def _writes(self, ledger: Ledger, door: Door) -> Record:
+        self._write = Record(self.name, ledger, self._journal, door)
         return self._write

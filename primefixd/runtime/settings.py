@@ -5,6 +5,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from primefixd.dispatch.risk import RiskLimits
 from primefixd.secret import Secret
 
 SESSIONS_PER_PORTFOLIO_MAX = 7  # prime-fix.md section 1, sessions
@@ -51,10 +52,13 @@ class RateSettings:
 
 @frozen(kw_only=True)
 class PortfolioSettings:
+    """`risk` None: no limits, as a configuration says by `risk: none`."""
+
     name: str
     portfolio_id: str
     rate: RateSettings = RateSettings()
     spread: bool = False
+    risk: RiskLimits | None = None
     sessions: tuple[SessionSettings, ...]
 
 

@@ -13,6 +13,7 @@ control:
 portfolios:
   - name: main
     portfolio_id: p
+    risk: none
     sessions:
       - {{name: main-1, service_account_id: a, {KEYS}, role: drop_copy}}
       - name: main-2
@@ -42,7 +43,7 @@ def checked(primefixd, tmp_path):
 def test_a_valid_configuration_is_counted(checked):
     done = checked(GOOD)
     assert (done.returncode, done.stdout) == (0, "configuration is valid: 1 portfolio, 2 sessions, 1 client\n")
-    assert "c.yaml:10: " in done.stderr and "(warning)" in done.stderr
+    assert "c.yaml:11: " in done.stderr and "(warning)" in done.stderr
 
 
 def test_the_counts_are_there_for_programs(checked):

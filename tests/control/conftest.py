@@ -30,6 +30,7 @@ CLIENTS = (
     allowed("other", TRADE, "second"),
     allowed("everything", TRADE),
     allowed("admin", ADMIN),
+    allowed("prices", frozenset({Right.REFERENCE}), "main"),
 )
 
 
@@ -81,6 +82,7 @@ async def desk_and_rig(nursery):
             clock=virtual_clock,
             about=about,
             schedule=schedule,
+            doors=rig.shared.doors,
         ),
         rig,
     )

@@ -1,0 +1,17 @@
+"""Whether an order that was held may leave after all (order-rules.md 25); the queues judge the rest of that rule."""
+
+from attrs import frozen
+
+from primefixd.clock import Moment
+from primefixd.orders.model import Order
+from primefixd.runtime.door import Door
+from primefixd.runtime.gate import Gate
+
+
+@frozen
+class Release:
+    gate: Gate
+    door: Door
+
+    def __call__(self, order: Order, now: Moment) -> bool:
+        return not self.gate.halted and self.door.anew(order, now) is None
