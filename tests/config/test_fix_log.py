@@ -14,6 +14,7 @@ control:
 portfolios:
   - name: main
     portfolio_id: p
+    risk: none
     sessions:
       - service_account_id: a
         name: one
