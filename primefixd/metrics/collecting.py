@@ -23,6 +23,8 @@ from primefixd.runtime.views import PortfolioState, SessionState, SessionView
 
 _FILLED = "order.filled"
 _OTHER = "other"
+ALARMING = ("order.in_doubt", "order.fill_gap", "order.fill_busted", "order.contradicted")
+"""Events that are there from the start, so that the first one is seen as a change."""
 
 
 class _Scrape:
@@ -106,9 +108,9 @@ class DeskCollector(Collector):
             scrape.put("primefixd_requests_refused", census.counts.refused[refusal], name, refusal)
         events = self.desk.journal.counts.events
         scrape.put("primefixd_fills", events[name, _FILLED], name)
-        for (whose, kind), count in events.items():
-            if whose == name:
-                scrape.put("primefixd_events", count, name, kind)
+        told = dict.fromkeys(ALARMING, 0) | {kind: count for (whose, kind), count in events.items() if whose == name}
+        for kind, count in told.items():
+            scrape.put("primefixd_events", count, name, kind)
 
 
 def _rejects(census: Census) -> Mapping[tuple[str, str], int]:
