@@ -164,7 +164,7 @@ async def run(
         rest = Rest(settings.rest, ports.clock) if settings.rest else None
         masking = logs.Masking(settings.secrets())
         fix_log = FixLog(settings.fix_log, masking.values, ports.blocking) if settings.fix_log else None
-        ports = evolve(ports, fix_log=fix_log or ports.fix_log)
+        ports = evolve(ports, fix_log=fix_log or ports.fix_log, mask=masking.values)
         desk, make = build(settings, ports, store, stored, rest)
         async with trio.open_nursery() as ground:
             ground.start_soon(desk.journal.run)

@@ -6,6 +6,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPE
 from pathlib import Path
 
 import click
+import structlog
 import trio
 
 from primefixd import daemon, logs
@@ -16,6 +17,7 @@ from primefixd.runtime.ports import system_ports
 from primefixd.runtime.store import StoreRefused
 from primefixd.secret import Secret
 
+_log = structlog.get_logger()
 _CANNOT_LISTEN = frozenset({EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPERM})
 
 config_option = click.option(
@@ -48,12 +50,13 @@ def run(file: Path, credentials: Path | None) -> None:
 
     try:
         trio.run(daemon.run_until_signal, loaded.settings, system_ports(), from_environment(os.environ), reread)
-    except StoreRefused as error:
-        raise Failure(str(error)) from None
-    except (OSError, BaseExceptionGroup) as error:
-        raise starting_failure(
-            error, f"end what uses that address, or change control.listen or metrics.listen in {file}"
-        ) from None
+    except Exception as error:
+        remedy = f"end what uses that address, or change control.listen or metrics.listen in {file}"
+        failure = starting_failure(error, remedy)
+        if failure is error:  # a bug: its traceback may hold anything, and so goes the way of the log
+            _log.critical("crashed", exc_info=error)
+            failure = Failure("primefixd ended by a fault of its own; start it again, and report what its log says")
+        raise failure from None
 
 
 @click.command(epilog="Example: primefixd check --config primefixd.yaml --credentials keys")
@@ -116,6 +119,8 @@ def secrets_of(settings: Settings) -> Iterator[Secret]:
 def starting_failure(error: BaseException, remedy: str) -> BaseException:
     """A port or file that cannot be had, as a Failure that says what to do; whatever else, as it is."""
     first = innermost(error)
+    if isinstance(first, StoreRefused):
+        return Failure(str(first))
     if not isinstance(first, OSError) or (first.filename is None and first.errno not in _CANNOT_LISTEN):
         return error
     what = f"cannot use {first.filename}" if first.filename is not None else "cannot listen"

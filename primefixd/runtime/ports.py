@@ -94,7 +94,10 @@ NOT_LOGGED = NoWireLog()
 
 @frozen
 class Ports:
-    """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text."""
+    """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text.
+
+    `mask` takes the configured secrets out of a text of the venue's: it may repeat what it was shown.
+    """
 
     clock: Clock
     uniform: Callable[[float, float], float]
@@ -103,6 +106,7 @@ class Ports:
     open_store: OpenStore
     blocking: RunBlocking
     fix_log: WireLog = NOT_LOGGED
+    mask: Callable[[str], str] = str
 
 
 async def in_thread(work: Callable[[], T], /) -> T:

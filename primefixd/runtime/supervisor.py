@@ -295,12 +295,12 @@ class Supervisor:
             return Attempt("stopped", False, 0.0)
         ended = await self._converse(stream)
         if self._active_since is not None:
-            self._last_end, self._attempts = (self._ports.clock().utc, ended.text), 0
+            self._last_end, self._attempts = (self._ports.clock().utc, self._ports.mask(ended.text)), 0
         refused = ended.reason is EndReason.LOGON_REFUSED or self._active_since is None
         if self._active_since is None and not (self._stopping or self._held or self._restarting):
             counts.refused[ended.reason.lower()] += 1
         text = f"logon refused: {ended.text}" if ended.reason is EndReason.LOGON_REFUSED else ended.text
-        return Attempt(text, refused, self._up_s())
+        return Attempt(self._ports.mask(text), refused, self._up_s())
 
     async def _converse(self, stream: trio.abc.Stream) -> Ended:
         settings = SessionSettings(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -124,7 +125,8 @@ def test_colour_is_for_terminals_and_never_with_no_color(rig, no_color):
 
 def test_a_daemon_that_stops_ends_tail_with_the_cursor_to_go_on_from(rig, tmp_path):
     config = tmp_path / "own.yaml"
-    config.write_text(rig.config.read_text().replace(rig.url, f"unix:{tmp_path / 's'}"))
+    own = re.sub("(?m)^state_dir: .*", f"state_dir: {tmp_path / 'own'}", rig.config.read_text())
+    config.write_text(own.replace(rig.url, f"unix:{tmp_path / 's'}"))
     config.chmod(0o600)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     daemon = start("run", "--config", config, cwd=tmp_path, **quiet)
