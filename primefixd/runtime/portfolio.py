@@ -9,7 +9,6 @@ does not.
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import islice
 
 import structlog
 import trio
@@ -40,6 +39,7 @@ from primefixd.runtime.counts import Census
 from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
 from primefixd.runtime.link import Asked, Word
+from primefixd.runtime.listing import page
 from primefixd.runtime.parts import assemble
 from primefixd.runtime.record import Record
 from primefixd.runtime.rest import RestDesk
@@ -226,17 +226,7 @@ class Portfolio:
 
         Raises KeyError if no such order is kept: the caller asks `find` first.
         """
-        start = self._parts.ledger.get(after) if after is not None else None
-        if after is not None and start is None:
-            raise KeyError(after)
-        floor = start.accepted_cursor if start else 0
-        live = (o for o in self._parts.ledger.live() if o.accepted_cursor > floor)
-        chosen: Iterable[Order] = (o for o in live if product_id in (None, o.terms.product_id))
-        if not open_only:
-            chosen = self._parts.ledger.kept(after=floor, product_id=product_id)
-        found = tuple(islice(chosen, limit + 1))
-        more = len(found) > limit
-        return Page(orders=found[:limit], next=found[limit - 1].client_order_id if more else None)
+        return page(self._parts.ledger, open_only=open_only, product_id=product_id, limit=limit, after=after)
 
     def compact(self, before: datetime, most: int) -> int:
         """Forget up to `most` final orders that were last changed before then, but not their ids; how many."""
