@@ -2,7 +2,8 @@
 
     python -P tests/support/crashing.py FILE LOGONS
 
-The first LOGONS Logons fail in the link. Once FILE.crash is there, the clock fails, and with it the daemon.
+The first LOGONS Logons fail in the link. Once FILE.crash is there, the clock fails with its text, and with it the
+daemon.
 """
 
 import sys
@@ -51,7 +52,7 @@ def crashing(ports: Ports, file: Path, logons: int, settings: Settings) -> Ports
 
     def clock() -> Moment:
         if sign.exists():
-            raise RuntimeError(f"no clock: {[secret.reveal() for secret in settings.secrets()]}")
+            raise RuntimeError(f"no clock: {sign.read_text()} {[secret.reveal() for secret in settings.secrets()]}")
         return ports.clock()
 
     return evolve(ports, open_stream=open_stream, clock=clock)
