@@ -5,6 +5,7 @@ from datetime import time
 from pathlib import Path
 
 import attrs
+import httpx
 import pytest
 import trio
 
@@ -13,6 +14,7 @@ from primefixd.client import connect
 from primefixd.config import Settings
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.metrics.settings import MetricsSettings
 from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
 from primefixd.runtime.store import StoreRefused
@@ -70,6 +72,22 @@ async def test_a_port_in_use_is_an_error_at_the_start(tmp_path: Path) -> None:
             with trio.fail_after(10):
                 await daemon.run(settings(tmp_path, listen=listen), system_ports())
     assert isinstance(innermost(failed.value), OSError)
+
+
+async def test_metrics_are_served_if_configured_until_the_end_and_a_port_in_use_is_an_error(tmp_path: Path) -> None:
+    with trio.fail_after(15):
+        async with trio.open_nursery() as nursery:
+            wanted = attrs.evolve(settings(tmp_path), metrics=MetricsSettings(listen="127.0.0.1:0"))
+            started = await nursery.start(daemon.run, wanted, system_ports())
+            async with httpx.AsyncClient(base_url=f"http://{started.metrics}", trust_env=False) as client:
+                assert "no session for orders" in (await client.get("/readyz")).text
+                taken = attrs.evolve(settings(tmp_path / "b"), metrics=MetricsSettings(listen=started.metrics))
+                with pytest.raises(BaseExceptionGroup) as failed:
+                    await daemon.run(taken, system_ports())
+                assert isinstance(innermost(failed.value), OSError)
+                started.stop()
+                assert (await client.get("/readyz")).text == "not ready: the daemon is stopping\n"
+            await started.stopped.wait()
 
 
 async def test_an_authority_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:

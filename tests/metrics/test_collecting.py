@@ -7,12 +7,15 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
+from primefixd.metrics.collecting import ALARMING
 from primefixd.metrics.names import METRICS, Kind
+from primefixd.orders.keeping import Keeping
 from primefixd.runtime.settings import RateSettings
+from primefixd.runtime.views import ServerStopping
 from tests.support.days import day
 from tests.support.lives import carrying, fill, life, opened, said, soon, submit, up
 from tests.support.scraped import scrape
-from tests.support.scripted import Rig, limit, settings
+from tests.support.scripted import ACCOUNT, Rig, limit, settings
 
 NAMES = {Kind.GAUGE: "gauge", Kind.COUNTER: "counter", Kind.HISTOGRAM: "histogram"}
 SETS = {"status", "type", "reason", "le"}
@@ -30,7 +33,7 @@ async def busy(rig: Rig) -> None:
     await soon()
     (request,) = venue.requests("F")
     await venue.say(f"35=9|11={request.get(11)}|41=o-3|37=V-o-3|39=0|434=1|102=0|58=too late")
-    await venue.say("35=U1|58=of another kind")
+    await venue.say("35=U1|58=of another kind", "35=U2|58=of one more kind")
     await rig.portfolio.submit(limit("o-3", product="ETH-USD"), "desk")
     await soon()
 
@@ -67,8 +70,12 @@ async def test_orders_fills_and_rejects_are_counted(autojump_clock: MockClock) -
         before = scrape(rig)
         assert before["primefixd_fills_total", "main"] == 0
         assert before["primefixd_rejects_total", "main", "order", "rate_limited"] == 0  # so that the first is a change
+        for kind in ALARMING:
+            assert before["primefixd_events_total", "main", kind] == 0
         await busy(rig)
+        rig.journal.append("second", Keeping(), [ServerStopping()], rig.wall.ours())
         told = scrape(rig)
+        assert "server.stopping" not in told.text
         assert told["primefixd_fills_total", "main"] == 2
         assert told.of("primefixd_orders") == {("main", "OPEN"): 1}
         assert told.of("primefixd_orders_finished_total") == {("main", "FILLED"): 1, ("main", "REJECTED"): 1}
@@ -101,7 +108,7 @@ async def test_messages_are_counted_by_type_and_go_on_over_a_new_connection(auto
         assert told[sent, "main", carrier, "Logon"] == told[received, "main", carrier, "Logon"] == 1
         assert sum(v for k, v in told.of(sent).items() if k[-1] == "NewOrderSingle") == 3
         assert sum(v for k, v in told.of(received).items() if k[-1] == "ExecutionReport") == 5
-        assert sum(v for k, v in told.of(received).items() if k[-1] == "other") == 1
+        assert sum(v for k, v in told.of(received).items() if k[-1] == "other") == 2
         assert told["primefixd_session_reconnects_total", "main", carrier] == 0
         await rig.venue.of(carrier).cut()
         await trio.sleep(5)
@@ -109,9 +116,42 @@ async def test_messages_are_counted_by_type_and_go_on_over_a_new_connection(auto
         assert again["primefixd_session_reconnects_total", "main", carrier] == 1
         assert again["primefixd_session_connects_total", "main", carrier] == 2
         assert again[sent, "main", carrier, "Logon"] == 2
+        assert again.of("primefixd_session_logons_refused_total") == {}  # it had been logged on
         views = {view.name: view for view in rig.portfolio.sessions()}
         assert sum(v for k, v in again.of(sent).items() if k[1] == carrier) == views[carrier].sent
         assert sum(v for k, v in again.of(received).items() if k[1] == carrier) == views[carrier].received
+
+
+async def test_another_configuration_of_a_session_goes_on_counting(autojump_clock: MockClock) -> None:
+    async with life(of=settings("a")) as rig:
+        await up()
+        before = settings("a")
+        rig.portfolio.change(evolve(before, sessions=(evolve(before.sessions[0], heartbeat_s=20),)))
+        await trio.sleep(5)
+        told = scrape(rig)
+        assert told["primefixd_session_logons_total", "main", "a"] == 2
+        assert told["primefixd_session_messages_sent_total", "main", "a", "Logon"] == 2
+        assert told.of("primefixd_session_logons_refused_total") == {}
+
+
+async def test_rejects_of_messages_and_of_quotes_are_counted(autojump_clock: MockClock) -> None:
+    async with life(of=settings("a")) as rig:
+        await up()
+        await submit(rig)
+        venue = carrying(rig)
+        (sent,) = venue.requests("D")
+        await venue.say(f"35=j|45={sent.sequence_number}|372=D|380=0|58=message rate exceeded")
+        await venue.say("35=j|45=9999|372=D|380=3|58=busy")
+        await venue.say(f"35=b|131=rq|1={ACCOUNT}|55=BTC-USD|297=5|300=3|58=too large")
+        await soon()
+        found = scrape(rig).of("primefixd_rejects_total")
+        (quote,) = (key for key in found if key[1] == "quote")
+        assert found == {
+            ("main", "message", "rate_limited"): 1,
+            ("main", "message", "other"): 1,
+            ("main", "order", "rate_limited"): 1,
+            quote: 1,
+        }
 
 
 async def test_what_came_to_no_session_is_counted_by_its_reason(autojump_clock: MockClock) -> None:

@@ -33,6 +33,9 @@ async def test_metrics_are_openmetrics_with_those_of_the_process() -> None:
         assert told.text.endswith("# EOF\n")
         assert told["primefixd_portfolio_halted", "main"] == 0 and told["process_resident_memory_bytes"] > 0
         assert (await client.get("/metrics?x=1")).status_code == 200
+        with trio.fail_after(10):  # the lateness of the event loop is looked at meanwhile
+            while not Scrape((await client.get("/metrics")).text)["primefixd_event_loop_lag_seconds_count"]:
+                await trio.sleep(0.02)
         assert (await client.head("/metrics")).content == b""
 
 
