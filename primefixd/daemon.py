@@ -130,6 +130,7 @@ def build(
         about=about,
         schedule=settings.schedule,
         doors=shared.doors,
+        presence=shared.presence,
     )
     return desk, make
 

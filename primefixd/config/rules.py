@@ -88,6 +88,7 @@ _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("portfolios[].rate.messages_per_second", int, between(1, RATE_MAX)),
     ("portfolios[].rate.orders_per_second", int, between(1, RATE_MAX)),
     ("portfolios[].rate.margin_ms", int, between(0, MARGIN_MAX_MS)),
+    ("portfolios[].halt_on.in_doubt_max", int, between(0, OPEN_ORDERS_MOST)),
     ("portfolios[].sessions[].name", str, _NAME),
     ("portfolios[].sessions[].service_account_id", str, _ID),
     ("portfolios[].sessions[].heartbeat_s", int, between(1, HEARTBEAT_MAX_S)),

@@ -29,6 +29,7 @@ from primefixd.orders.model import (
 from primefixd.strict import Check, Invalid, Problem, between, matching
 
 TTL_MAX_MS = 86_400_000  # a day; a client that waits longer gives a deadline
+GRACE_MAX_MS = 86_400_000  # how long a client may be gone before what it submitted is cancelled
 LIST_MAX = 1000  # orders in one page of order.list; the rest is asked for with `after`
 LIST_DEFAULT = 100
 AFTER_MAX_CHARS = 64 + 1 + CLIENT_ORDER_ID_MAX_CHARS  # a portfolio's name, a slash and the id of its order
@@ -299,6 +300,14 @@ class SetReference:
     time: datetime
 
 
+@frozen(kw_only=True)
+class CancelOnDisconnect:
+    """For the client's name: what it submitted is cancelled when its last connection is gone for `grace_ms`."""
+
+    enabled: bool
+    grace_ms: Annotated[int, between(0, GRACE_MAX_MS)] = 10_000
+
+
 @frozen
 class ListPortfolios:
     pass
@@ -330,6 +339,7 @@ Params = (
     | ResumePortfolio
     | RestartSession
     | SetReference
+    | CancelOnDisconnect
     | ListPortfolios
     | ListSessions
     | ServerInfo
@@ -351,6 +361,7 @@ METHODS: Mapping[str, type[Any]] = {
     "portfolio.resume": ResumePortfolio,
     "session.restart": RestartSession,
     "reference.set": SetReference,
+    "connection.cancel_on_disconnect": CancelOnDisconnect,
     "portfolio.list": ListPortfolios,
     "session.list": ListSessions,
     "server.info": ServerInfo,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from primefixd.clock import Clock
 from primefixd.dispatch.calendar import Schedule, window_after
@@ -10,6 +10,7 @@ from primefixd.runtime.door import Doors
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
+from primefixd.runtime.presence import Presence
 
 
 @frozen(kw_only=True)
@@ -30,6 +31,7 @@ class Desk:
     about: About
     schedule: Schedule
     doors: Doors = field(factory=Doors)
+    presence: Presence = field(default=Factory(lambda self: Presence(self.clock), takes_self=True))
 
     def next_window(self) -> datetime:
         """When the next maintenance window of the venue starts, or the one that it is in started; UTC."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from primefixd.orders.ledger import Ledger
+from primefixd.runtime.alarms import Alarms
 from primefixd.runtime.asking import Asking
 from primefixd.runtime.cancels import Cancels
 from primefixd.runtime.counts import Census
@@ -19,6 +20,7 @@ from primefixd.runtime.halts import Halts, RecordNotes
 from primefixd.runtime.hearing import Hearing
 from primefixd.runtime.intake import Intake
 from primefixd.runtime.marks import Marks
+from primefixd.runtime.presence import Disconnects
 from primefixd.runtime.queueing import Queueing
 from primefixd.runtime.quotes import Quotes
 from primefixd.runtime.reconciling import Reconciling
@@ -50,6 +52,8 @@ class Parts:
     door: Door
     intake: Intake
     halts: Halts
+    alarms: Alarms
+    disconnects: Disconnects
     floor: TradingFloor
     day: TradingDay
 
@@ -91,8 +95,9 @@ def assemble(
     written, gate = write(ledger, door), Gate(journal, hearing.reconciling)
     marks = Marks(ledger, journal, written)
     intake = _intake(settings.name, hearing, gate, door, record, shared)
-    release = Release(gate, door)
+    release = Release(gate, door, shared.presence)
     floor = TradingFloor(hearing, gate, release, record, view, clock, ports.uniform, rest is not None)
+    halts = Halts(settings.name, hearing, gate, record, view, intake.begin_cancel, clock)
     return Parts(
         ledger=ledger,
         sessions=sessions,
@@ -108,7 +113,9 @@ def assemble(
         gate=gate,
         door=door,
         intake=intake,
-        halts=Halts(hearing, gate, record, view, intake.begin_cancel, clock),
+        halts=halts,
+        alarms=Alarms(settings.name, ledger, halts, settings.halt_on),
+        disconnects=Disconnects(settings.name, ledger, gate, shared.presence, record, intake.begin_cancel),
         floor=floor,
         day=TradingDay(floor, shared.schedule, shared.last_order_lead_s),
     )

@@ -39,7 +39,7 @@ from primefixd.runtime.counts import Census
 from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
 from primefixd.runtime.link import Asked, Word
-from primefixd.runtime.listing import page
+from primefixd.runtime.listing import page, seen
 from primefixd.runtime.parts import assemble
 from primefixd.runtime.record import Record
 from primefixd.runtime.rest import RestDesk
@@ -79,6 +79,8 @@ class Portfolio:
         self._portfolio_id = settings.portfolio_id
         shared.accounts[settings.portfolio_id] = self
         self._parts.halts.restore(notes or {})
+        self._parts.disconnects.restore(notes or {})
+        shared.presence.listeners.append(self._wake)
         self._restore(kept or Kept(), notes or {})
 
     # Running
@@ -117,6 +119,7 @@ class Portfolio:
         """It is in the configuration no more: words for its account are foreign from now on."""
         self._shared.accounts.pop(self._portfolio_id, None)
         self._parts.door.close()
+        self._shared.presence.listeners.remove(self._wake)
 
     def change(self, settings: PortfolioSettings) -> None:
         """Become what `settings` say, with the same name and id; what did not change is not touched."""
@@ -126,6 +129,7 @@ class Portfolio:
             self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
             self._order_window.spend(now.mono)
         self._parts.door.change(settings.risk)
+        self._parts.alarms.change(settings.halt_on)
         self._parts.reconciling.become(each.name for each in settings.sessions)
         for gone in self._parts.sessions.change(settings):
             moved, lost = self._parts.queueing.move_away(gone, now)
@@ -145,10 +149,13 @@ class Portfolio:
             for order in self._parts.ledger.quiet(now.mono, quiet_ask_s):
                 self._parts.asking.about(order)
             self._open_if_reconciled(now)
+            self._parts.disconnects.follow_up(now)
+            self._parts.halts.follow_up(now)
             due = min(
+                self._parts.disconnects.due(),
                 self._parts.queueing.next_deadline(),
                 self._parts.ledger.next_quiet(quiet_ask_s),
-                self._parts.reconciling.due(now.mono),
+                self._parts.reconciling.due(now.mono) if self._parts.gate.window is None else math.inf,
             )
             with trio.move_on_after(max(due - now.mono, 0.0)):
                 await self._moved.wait()
@@ -205,6 +212,10 @@ class Portfolio:
     async def resume(self) -> bool:
         return await self._parts.halts.resume()
 
+    async def cancel_on_disconnect(self, client: str, grace_s: float | None) -> bool:
+        """Keep what the client wishes, None for nothing. Whether it is on disk already."""
+        return await self._journal.settled(self._parts.disconnects.keep(client, grace_s, self._clock()))
+
     def refer(self, product_id: str, reference: Reference) -> Refused | None:
         return self._parts.door.refer(product_id, reference, self._clock())
 
@@ -259,17 +270,8 @@ class Portfolio:
     def view(self) -> PortfolioView:
         """This portfolio as an operator sees it."""
         now = self._clock()
-        live = self._parts.ledger.live()
-        return PortfolioView(
-            name=self.name,
-            state=self._parts.gate.state,
-            halted=self._parts.gate.halted,
-            open_orders=len(live),
-            in_doubt=sum(order.in_doubt for order in live),
-            unreconciled=self._parts.reconciling.unreconciled,
-            order_budget=self._order_window.left(now.mono),
-            next_window=window_after(self._shared.schedule, now.utc).start,
-        )
+        window = window_after(self._shared.schedule, now.utc)
+        return seen(self.name, self._parts, self._order_window.left(now.mono), window.start)
 
     # What links ask and tell (runtime.link.Owner, runtime.supervisor.SupervisorOwner)
 
@@ -347,6 +349,9 @@ class Portfolio:
 
     # Inside
 
+    def _wake(self) -> None:
+        self._moved.set()
+
     def _restore(self, kept: Kept, notes: Mapping[str, bytes]) -> None:
         """Take up what an earlier run left: what a crash made doubtful is in doubt, what never left may still leave."""
         now = self._clock()
@@ -384,7 +389,9 @@ class Portfolio:
                 self._parts.rest.want()
         self._settled.set()
         self._moved.set()
-        return self._write(told, now, notes)
+        ticket = self._write(told, now, notes)
+        self._parts.alarms.look(told, now)
+        return ticket
 
     def _writes(self, ledger: Ledger, door: Door) -> Record:
         self._write = Record(self.name, ledger, self._journal, door)

@@ -6,12 +6,15 @@ from primefixd.clock import Moment
 from primefixd.orders.model import Order
 from primefixd.runtime.door import Door
 from primefixd.runtime.gate import Gate
+from primefixd.runtime.presence import Presence
 
 
 @frozen
 class Release:
     gate: Gate
     door: Door
+    presence: Presence
 
     def __call__(self, order: Order, now: Moment) -> bool:
-        return not self.gate.halted and self.door.anew(order, now) is None
+        fit = not self.gate.halted and self.presence.may_rest(order.client)
+        return fit and self.door.anew(order, now) is None

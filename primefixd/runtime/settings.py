@@ -51,6 +51,16 @@ class RateSettings:
 
 
 @frozen(kw_only=True)
+class HaltSettings:
+    """What halts a portfolio by itself (order-rules.md 27): more than `in_doubt_max` orders in doubt, None for any."""
+
+    overfill: bool = False
+    contradiction: bool = False
+    in_doubt_max: int | None = None
+    cancel_open: bool = False
+
+
+@frozen(kw_only=True)
 class PortfolioSettings:
     """`risk` None: no limits, as a configuration says by `risk: none`."""
 
@@ -59,6 +69,7 @@ class PortfolioSettings:
     rate: RateSettings = RateSettings()
     spread: bool = False
     risk: RiskLimits | None = None
+    halt_on: HaltSettings = HaltSettings()
     sessions: tuple[SessionSettings, ...]
 
 

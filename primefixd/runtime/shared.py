@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.calendar import Schedule
@@ -10,6 +10,7 @@ from primefixd.orders.reports import Quote, QuoteRefused, Report
 from primefixd.runtime.door import Doors
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.ports import Ports
+from primefixd.runtime.presence import Presence
 from primefixd.runtime.settings import LAST_ORDER_LEAD_S, ReconcileSettings, VenueSettings
 
 
@@ -33,3 +34,4 @@ class Shared:
     last_order_lead_s: float = LAST_ORDER_LEAD_S
     accounts: dict[str, Account]
     doors: Doors = field(factory=Doors)
+    presence: Presence = field(default=Factory(lambda self: Presence(self.ports.clock), takes_self=True))

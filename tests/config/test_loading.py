@@ -242,6 +242,8 @@ MISTAKES = [
     ("risk: none", "risk: {rejects: {max: 0, per_s: 1}}", 15, "portfolios[0].risk.rejects.max", "must be from 1"),
     ("risk: none", "risk: {rejects: {max: 1, per_s: 301}}", 15, "portfolios[0].risk.rejects.per_s", "to 300"),
     ("[read, trade]", "[read]\n      risk: {open_orders_max: -1}", 11, "control.clients[0].risk.open_orders_max", "0"),
+    ("risk: none", "risk: none\n    halt_on: {in_doubt_max: -1}", 16, "portfolios[0].halt_on.in_doubt_max", "from 0"),
+    ("risk: none", "risk: none\n    halt_on: {overfil: true}", 16, "portfolios[0].halt_on.overfil", "mean overfill?"),
     # schedule and rest
     ("rest:", "schedule: {window: 17:00}\nrest:", 11, "schedule.window", 'such as "17:00-17:05", not 17:00'),
     ("rest:", "schedule: {window: 17:00-25:00}\nrest:", 11, "schedule.window", "must be two times of day"),

@@ -83,6 +83,7 @@ async def desk_and_rig(nursery):
             about=about,
             schedule=schedule,
             doors=rig.shared.doors,
+            presence=rig.shared.presence,
         ),
         rig,
     )

@@ -1,13 +1,14 @@
-"""Limits as clients meet them: the error of a breach, and who may give reference prices."""
+"""Limits as clients meet them: breaches, reference prices, and what becomes of orders when a client is gone."""
 
 from decimal import Decimal
 
 import pytest
+import trio
 from attrs import evolve
 
 from primefixd.client import Refused
 from primefixd.dispatch.risk import RiskLimits
-from tests.support.scripted import settings, virtual_clock
+from tests.support.scripted import ACCOUNT, settings, virtual_clock
 
 ORDER = {
     "product_id": "BTC-USD",
@@ -61,3 +62,31 @@ async def test_a_client_with_that_right_gives_prices_and_nothing_else(plane, aut
         assert (refused.code, refused.data) == (-32602, {"field": "params.time", "what": refused.data["what"]})
         assert await prices.call("reference.set", **price) == {}
         assert (await trader.submit(**ORDER))["status"] == "QUEUED"
+
+
+async def test_rule_26_what_a_client_that_is_gone_submitted_is_cancelled(plane, autojump_clock):
+    async with plane.connect("everything") as other:
+        async with plane.connect("trader") as second:
+            async with plane.connect("trader") as trader:
+                assert await trader.call("connection.cancel_on_disconnect", enabled=True, grace_ms=2000) == {}
+                await trader.submit(**ORDER, client_order_id="mine")
+                await other.submit(**ORDER, client_order_id="other", portfolio="main")
+                await trio.sleep(0.1)
+                for key in ("mine", "other"):
+                    text = f"35=8|1={ACCOUNT}|11={key}|37=V-{key}|17=E-{key}|20=0|150=0|39=0|54=1|55=BTC-USD|38=0.5"
+                    await plane.venue.of("m-1").say(text)
+            await trio.sleep(10)
+            assert (await second.order("mine"))["cancel"] is None
+        await trio.sleep(1.9)
+        assert plane.venue.of("m-1").requests("F") == []
+        await trio.sleep(0.2)
+        assert [message.get(41) for message in plane.venue.of("m-1").requests("F")] == ["mine"]
+
+
+@pytest.mark.parametrize("wrong", [{"grace_ms": -1}, {"grace_ms": 86_400_001}, {"grace_ms": 1.5}, {"enabled": 1}])
+async def test_cancel_on_disconnect_is_read_strictly_and_needs_the_right_to_trade(plane, autojump_clock, wrong):
+    async with plane.connect("trader") as trader, plane.connect("reader") as reader:
+        refused = await refusal(trader.call("connection.cancel_on_disconnect", **{"enabled": True} | wrong))
+        assert (refused.code, refused.data["field"]) == (-32602, f"params.{next(iter(wrong))}")
+        assert (await refusal(reader.call("connection.cancel_on_disconnect", enabled=True))).code == -32001
+        assert plane.desk.presence.wishes == {}

@@ -236,6 +236,7 @@ async def test_rights_by_method(plane, autojump_clock, name, may):
     params["order.adopt"] = {"order_id": "x"}
     params |= {"portfolio.halt": {"portfolio": "*"}, "portfolio.resume": {"portfolio": "*"}}
     params["session.restart"] = {"session": "m-1"}
+    params["connection.cancel_on_disconnect"] = {"enabled": False}
     params["reference.set"] = {"product_id": "BTC-USD", "price": "1", "time": "2026-03-02T15:00:00Z"}
     params["order.replace"] = {"client_order_id": "x", "limit_price": "1"}
     params["quote.request"] = {"product_id": "BTC-USD", "side": "BUY", "base_quantity": "1", "limit_price": "1"}
