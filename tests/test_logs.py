@@ -69,8 +69,8 @@ def quoted(text: str) -> str:
 @pytest.mark.parametrize(
     "shown", [repr, ascii, lambda text: repr(text.encode()), json.dumps, quoted, "554={}|96=x".format]
 )
-def test_a_secret_is_masked_however_it_was_printed(shown: Callable[[str], str]) -> None:
-    secret = """pá"s'w|or\\d/1"""
+@pytest.mark.parametrize("secret", ["""pá"s'w|or\\d/1""", """pá's'w|or\\d/1""", """pá"s"w|or\\d/1"""])
+def test_a_secret_is_masked_however_it_was_printed(shown: Callable[[str], str], secret: str) -> None:
     masking = logs.Masking()
     assert masking.mask(shown(secret)) != "***"
     masking.learn([Secret(secret)])

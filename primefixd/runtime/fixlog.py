@@ -23,6 +23,7 @@ from primefixd.runtime.settings import FixLogSettings
 
 GATHER_S = 0.1  # what comes within it is written together
 RETRY_S = 1.0  # between attempts while the disk does not take it
+LAST_S = 5.0  # for what waits at a stop; a thread that hangs in the disk is waited for all the same
 WAITING_MAX_BYTES = 16_000_000  # of memory, about; what comes beyond is dropped, counted, and told in both logs
 GROUP_MAX_LINES = 2_000  # in one writing
 MASK = b"***"
@@ -72,7 +73,7 @@ class FixLog:
                 if not await self._write():
                     await trio.sleep(RETRY_S)
         finally:
-            with trio.CancelScope(shield=True):
+            with trio.move_on_after(LAST_S, shield=True):
                 while self._waiting and await self._write():
                     pass
 

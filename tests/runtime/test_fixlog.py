@@ -43,6 +43,7 @@ class Disk:
     async def blocking(self, work: Callable[[], Any], /) -> Any:
         if self.held is not None:
             await self.held.wait()
+        await trio.lowlevel.checkpoint()
         if self.error is not None:
             raise self.error
         return work()

@@ -22,7 +22,7 @@ def test_a_full_file_is_kept_under_a_number_and_the_oldest_goes(tmp_path: Path) 
 
 
 def test_one_that_is_too_long_for_a_file_is_whole_all_the_same(tmp_path: Path) -> None:
-    file = Rotated(tmp_path / "f", 4, 1)
+    file = Rotated(tmp_path / "f", 4, 3)
     for _ in range(2):
         file.append(b"longer\n")
     assert contents(tmp_path) == {"f": "longer\n", "f.1": "longer\n"}
