@@ -1,6 +1,7 @@
 """`check` tells every mistake with its line, and `run` starts with none of them."""
 
 import json
+import re
 
 import pytest
 
@@ -86,11 +87,21 @@ def test_no_secret_is_ever_shown(checked):
             assert not [secret for secret in ("key-one", "secret-one", "pass-one", "the-token") if secret in shown]
 
 
-def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configuration(rig, primefixd):
+def test_a_state_folder_in_use_is_one_sentence(rig, primefixd):
     done = primefixd("run", "--config", rig.config)
     assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"another primefixd (process {rig.daemon.pid}) uses ")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configuration(rig, primefixd, tmp_path):
+    config = tmp_path / "own.yaml"
+    config.write_text(re.sub("(?m)^state_dir: .*", f"state_dir: {tmp_path / 'own'}", rig.config.read_text()))
+    config.chmod(0o600)
+    done = primefixd("run", "--config", config)
+    assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("cannot listen: ")
-    assert f"or change control.listen or metrics.listen in {rig.config}" in done.stderr
+    assert "or change control.listen " in done.stderr and str(config) in done.stderr
     assert "Traceback" not in done.stderr
 
 

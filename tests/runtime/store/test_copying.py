@@ -168,3 +168,9 @@ def test_events_are_read_page_by_page_and_only_those_that_are_kept(
     assert [event.cursor for event in events(tmp_path / "live", None)] == [7, 8, 9, 10]
     with pytest.raises(StoreRefused, match="event 3 is not kept any more"):
         list(events(tmp_path / "live", 2))
+    monkeypatch.setattr(copying, "EVENTS_AT_ONCE_MAX", 2)
+    reading = events(tmp_path / "live", None)
+    assert next(reading).cursor == 7
+    store.compact(everything[9].time, 100)
+    with pytest.raises(StoreRefused, match=r"event 9 is not kept any more; the oldest one in .* is 10"):
+        list(reading)
