@@ -14,6 +14,7 @@ from primefixd.client import connect
 from primefixd.config import Settings
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.dispatch.risk import RiskLimits
 from primefixd.metrics.settings import MetricsSettings
 from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
@@ -52,6 +53,25 @@ async def test_it_is_there_for_clients_before_and_without_the_venue(tmp_path: Pa
             assert told["journal"] == started.desk.journal.id and told["version"]
             (session,) = await client.sessions()
             assert session["state"] != "ACTIVE"
+
+
+async def test_limits_of_clients_are_reloaded_and_nobody_is_disconnected_for_it(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    def limited(risk: RiskLimits | None) -> Settings:
+        clients = tuple(attrs.evolve(each, risk=risk) for each in first.control.clients)
+        return attrs.evolve(first, control=attrs.evolve(first.control, clients=clients))
+
+    first = settings(tmp_path)
+    with trio.fail_after(15):
+        started = await nursery.start(daemon.run, limited(RiskLimits(open_orders_max=1)), system_ports())
+        assert started.desk.doors.limits == {"r": RiskLimits(open_orders_max=1)}
+        async with connect(started.control_urls[0], "token") as client:
+            for risk in (RiskLimits(open_orders_max=2), None):
+                assert await started.reload(limited(risk)) is None
+                assert started.desk.doors.limits == ({"r": risk} if risk else {})
+            await trio.sleep(0.05)
+            assert (await client.info())["journal"]
 
 
 async def test_a_stop_is_told_to_clients_and_ends_the_run(tmp_path: Path, nursery: trio.Nursery) -> None:

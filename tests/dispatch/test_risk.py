@@ -54,6 +54,7 @@ def test_without_limits_everything_passes() -> None:
         (most("order_base_quantity_max", {"BTC-USD": Decimal("0.49")}), BUY, None, Decimal("0.5")),
         (most("order_base_quantity_max", {"BTC-USD": Decimal("0.49")}), QUOTED, "50000", Decimal("0.5")),
         (most("order_base_quantity_max", {"BTC-USD": Decimal("0.6")}), QUOTED, "25000", Decimal(1)),  # cheaper is more
+        (most("order_base_quantity_max", {"BTC-USD": Decimal("0.49")}), QUOTED, "60000", Decimal("0.5")),
         (most("order_base_quantity_max", {"BTC-USD": Decimal("0.49")}), QUOTED, None, None),
         (most("order_quote_value_max", Decimal(24_999)), BUY, None, Decimal(25_000)),
         (most("order_quote_value_max", Decimal(24_999)), QUOTED, None, Decimal(25_000)),
