@@ -15,12 +15,16 @@ import structlog
 import trio
 from attrs import evolve
 
+from primefixd import logs
 from primefixd.config import ConfigError, Settings
 from primefixd.control import render, server
 from primefixd.control.admission import Admission
+from primefixd.control.settings import limits_of
+from primefixd.metrics import serving
 from primefixd.orders.keeping import Keeping
 from primefixd.runtime.desk import About, Desk
 from primefixd.runtime.feed import Feed
+from primefixd.runtime.fixlog import FixLog
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.moving import Moving
 from primefixd.runtime.notify import READY, UNATTENDED, Notifier, reloading
@@ -38,7 +42,20 @@ from primefixd.runtime.views import ServerStopping
 
 FAREWELL_S = 0.2  # at the end, for the last events to reach whoever reads
 
-_FIXED = ("venue", "state_dir", "rest", "schedule", "last_order_lead_s", "quiet_ask_s", "reconcile", "retention_days")
+LEFT_OUT_EVERY_S = 60.0  # repetitions that were left out of the log are told at the latest
+
+_FIXED = (
+    "venue",
+    "state_dir",
+    "rest",
+    "schedule",
+    "last_order_lead_s",
+    "quiet_ask_s",
+    "reconcile",
+    "retention_days",
+    "fix_log",
+    "metrics",
+)
 
 _log = structlog.get_logger()
 Reread = Callable[[], Settings]
@@ -46,13 +63,20 @@ Reread = Callable[[], Settings]
 
 
 class Daemon:
-    """A running daemon. `control_urls` are where its control plane listens, with real ports."""
+    """A running daemon. `control_urls`, and `metrics` (HOST:PORT), are where it listens, with real ports."""
 
     def __init__(
-        self, settings: Settings, desk: Desk, control_urls: tuple[str, ...], admission: Admission, reloading: Reloading
+        self,
+        settings: Settings,
+        desk: Desk,
+        control_urls: tuple[str, ...],
+        admission: Admission,
+        reloading: Reloading,
+        masking: logs.Masking,
     ) -> None:
         self.desk, self.control_urls = desk, control_urls
-        self._settings, self._admission, self._reloading = settings, admission, reloading
+        self._settings, self._admission, self._reloading, self._masking = settings, admission, reloading, masking
+        self.metrics: str | None = None
         self.stopping, self.stopped = trio.Event(), trio.Event()
         self.changing = trio.Lock()
 
@@ -72,10 +96,12 @@ class Daemon:
         refusal = refusal or self._reloading.refusal(self._settings.portfolios, settings.portfolios)
         if refusal is not None:
             return refusal
+        self._masking.learn(settings.secrets())
         refusal = await self._reloading.change(self._settings.portfolios, settings.portfolios)
         if refusal is None:
             self._settings = settings
             self._admission.change(settings.control.clients)
+            self.desk.doors.limits = limits_of(settings.control.clients)
         return refusal
 
 
@@ -85,7 +111,7 @@ def build(
     """Every portfolio of `settings` with what `stored` knows of it, ready to run; and how to make another one."""
     now = ports.clock()
     feed = Feed(stored.newest)
-    journal = Journal(store, stored, feed, render.told, ports.blocking)
+    journal = Journal(store, stored, feed, render.told, ports.blocking, ports.clock)
     shared = Shared(
         journal=journal,
         ports=ports,
@@ -98,13 +124,21 @@ def build(
     )
     for each in settings.portfolios:
         check_identity(each, stored)
+    shared.doors.limits = limits_of(settings.control.clients)
     make = partial(_portfolio, shared, rest)
     portfolios = {each.name: make(each, stored) for each in settings.portfolios}
     for name in stored.orders.keys() - portfolios.keys():
         _log.warning("portfolio_not_configured", portfolio=name, orders=len(stored.orders[name].orders))
     about = About(version=version("primefixd"), venue=f"{settings.venue.host}:{settings.venue.port}", started=now.utc)
     desk = Desk(
-        portfolios=portfolios, journal=journal, feed=feed, clock=ports.clock, about=about, schedule=settings.schedule
+        portfolios=portfolios,
+        journal=journal,
+        feed=feed,
+        clock=ports.clock,
+        about=about,
+        schedule=settings.schedule,
+        doors=shared.doors,
+        presence=shared.presence,
     )
     return desk, make
 
@@ -135,11 +169,17 @@ async def run(
         for remark in stored.remarks:
             _log.warning("journal_remark", remark=remark)
         rest = Rest(settings.rest, ports.clock) if settings.rest else None
+        masking = logs.Masking(settings.secrets())
+        fix_log = FixLog(settings.fix_log, masking.values, ports.blocking) if settings.fix_log else None
+        ports = evolve(ports, fix_log=fix_log or ports.fix_log, mask=masking.values)
         desk, make = build(settings, ports, store, stored, rest)
         async with trio.open_nursery() as ground:
             ground.start_soon(desk.journal.run)
+            ground.start_soon(_tell_left_out)
+            if fix_log is not None:
+                ground.start_soon(fix_log.run)
             ground.start_soon(keep_within, desk, timedelta(days=settings.retention_days))
-            await _serve(settings, desk, make, notifier, task_status)
+            await _serve(settings, desk, make, notifier, masking, task_status)
             await desk.journal.settled(desk.journal.last)
             ground.cancel_scope.cancel()
     finally:
@@ -149,18 +189,34 @@ async def run(
                 await rest.aclose()
 
 
+async def _tell_left_out() -> None:
+    try:
+        while True:
+            await trio.sleep(LEFT_OUT_EVERY_S)
+            logs.tell_left_out()
+    finally:
+        logs.tell_left_out()
+
+
 async def _serve(
-    settings: Settings, desk: Desk, make: MakePortfolio, notifier: Notifier, task_status: trio.TaskStatus[Daemon]
+    settings: Settings,
+    desk: Desk,
+    make: MakePortfolio,
+    notifier: Notifier,
+    masking: logs.Masking,
+    task_status: trio.TaskStatus[Daemon],
 ) -> None:
     """Control plane and portfolios, until `Daemon.stop`."""
     async with trio.open_nursery() as control:
         admission = Admission(settings.control.clients)
         urls = await control.start(server.serve, settings.control, desk, admission)
         async with trio.open_nursery() as portfolios:
-            daemon = Daemon(settings, desk, urls, admission, Reloading(desk, make, portfolios))
+            daemon = Daemon(settings, desk, urls, admission, Reloading(desk, make, portfolios), masking)
+            if settings.metrics is not None:
+                daemon.metrics = await control.start(serving.serve, settings.metrics, desk, daemon.stopping)
             for portfolio in desk.portfolios.values():
                 portfolios.start_soon(portfolio.run)
-            _log.info("started", control=list(urls), portfolios=list(desk.portfolios))
+            _log.info("started", control=list(urls), metrics=daemon.metrics, portfolios=list(desk.portfolios))
             control.start_soon(attend, notifier, desk, Moving(desk), daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()

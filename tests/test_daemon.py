@@ -5,6 +5,7 @@ from datetime import time
 from pathlib import Path
 
 import attrs
+import httpx
 import pytest
 import trio
 
@@ -13,6 +14,8 @@ from primefixd.client import connect
 from primefixd.config import Settings
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.dispatch.risk import RiskLimits
+from primefixd.metrics.settings import MetricsSettings
 from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
 from primefixd.runtime.store import StoreRefused
@@ -52,6 +55,25 @@ async def test_it_is_there_for_clients_before_and_without_the_venue(tmp_path: Pa
             assert session["state"] != "ACTIVE"
 
 
+async def test_limits_of_clients_are_reloaded_and_nobody_is_disconnected_for_it(
+    tmp_path: Path, nursery: trio.Nursery
+) -> None:
+    def limited(risk: RiskLimits | None) -> Settings:
+        clients = tuple(attrs.evolve(each, risk=risk) for each in first.control.clients)
+        return attrs.evolve(first, control=attrs.evolve(first.control, clients=clients))
+
+    first = settings(tmp_path)
+    with trio.fail_after(15):
+        started = await nursery.start(daemon.run, limited(RiskLimits(open_orders_max=1)), system_ports())
+        assert started.desk.doors.limits == {"r": RiskLimits(open_orders_max=1)}
+        async with connect(started.control_urls[0], "token") as client:
+            for risk in (RiskLimits(open_orders_max=2), None):
+                assert await started.reload(limited(risk)) is None
+                assert started.desk.doors.limits == ({"r": risk} if risk else {})
+            await trio.sleep(0.05)
+            assert (await client.info())["journal"]
+
+
 async def test_a_stop_is_told_to_clients_and_ends_the_run(tmp_path: Path, nursery: trio.Nursery) -> None:
     with trio.fail_after(15):
         started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
@@ -70,6 +92,22 @@ async def test_a_port_in_use_is_an_error_at_the_start(tmp_path: Path) -> None:
             with trio.fail_after(10):
                 await daemon.run(settings(tmp_path, listen=listen), system_ports())
     assert isinstance(innermost(failed.value), OSError)
+
+
+async def test_metrics_are_served_if_configured_until_the_end_and_a_port_in_use_is_an_error(tmp_path: Path) -> None:
+    with trio.fail_after(15):
+        async with trio.open_nursery() as nursery:
+            wanted = attrs.evolve(settings(tmp_path), metrics=MetricsSettings(listen="127.0.0.1:0"))
+            started = await nursery.start(daemon.run, wanted, system_ports())
+            async with httpx.AsyncClient(base_url=f"http://{started.metrics}", trust_env=False) as client:
+                assert "no session for orders" in (await client.get("/readyz")).text
+                taken = attrs.evolve(settings(tmp_path / "b"), metrics=MetricsSettings(listen=started.metrics))
+                with pytest.raises(BaseExceptionGroup) as failed:
+                    await daemon.run(taken, system_ports())
+                assert isinstance(innermost(failed.value), OSError)
+                started.stop()
+                assert (await client.get("/readyz")).text == "not ready: the daemon is stopping\n"
+            await started.stopped.wait()
 
 
 async def test_an_authority_that_cannot_be_read_is_an_error_at_the_start(tmp_path: Path) -> None:

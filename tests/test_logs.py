@@ -3,7 +3,8 @@
 import io
 import json
 import logging
-from collections.abc import Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,88 @@ def test_tracebacks_are_masked_too(out: io.StringIO) -> None:
     except RuntimeError:
         structlog.get_logger().exception("crashed")
     assert "RuntimeError" in out.getvalue() and "hunter2" not in out.getvalue()
+
+
+def quoted(text: str) -> str:
+    return urllib.parse.quote(text, safe="")
+
+
+@pytest.mark.parametrize(
+    "shown", [repr, ascii, lambda text: repr(text.encode()), json.dumps, quoted, "554={}|96=x".format]
+)
+@pytest.mark.parametrize("secret", ["""pá"s'w|or\\d/1""", """pá's'w|or\\d/1""", """pá"s"w|or\\d/1"""])
+def test_a_secret_is_masked_however_it_was_printed(shown: Callable[[str], str], secret: str) -> None:
+    masking = logs.Masking()
+    assert masking.mask(shown(secret)) != "***"
+    masking.learn([Secret(secret)])
+    masked = masking.mask(f"it is {shown(secret)}!")
+    assert "***" in masked and "or" not in masked.replace("it is", "")
+
+
+def test_what_was_learned_first_stays_masked() -> None:
+    masking = logs.Masking(SECRETS)
+    masking.learn([Secret("rotated")])
+    assert masking.mask("hunter2 rotated") == "*** ***"
+
+
+def counted(out: io.StringIO) -> list[tuple[str, str | None, object]]:
+    lines = map(json.loads, out.getvalue().splitlines())
+    return [(line["event"], line.get("session"), line.get("times")) for line in lines]
+
+
+def test_an_event_that_repeats_itself_is_told_so_often_a_minute_and_then_counted(
+    out: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "REPEATS_MAX_PER_MINUTE", 2)
+    log = structlog.get_logger()
+    for _ in range(5):
+        log.warning("gap", session="a", number=1)
+    log.warning("gap", session="b")
+    log.error("gap", session="a")
+    assert counted(out) == [("gap", "a", None)] * 2 + [("gap", "b", None), ("gap", "a", None)]
+    logs.tell_left_out()
+    logs.tell_left_out()
+    assert counted(out)[4:] == [("left_out", "a", 3)]
+    said = json.loads(out.getvalue().splitlines()[-1])
+    assert said["what"] == "gap" and said["minute"] == said["timestamp"][:16]
+    log.warning("gap", session="a")
+    assert len(counted(out)) == 5
+
+
+def test_the_next_minute_says_what_the_last_one_left_out_and_begins_anew(
+    monkeypatch: pytest.MonkeyPatch, out: io.StringIO
+) -> None:
+    monkeypatch.setattr(logs, "REPEATS_MAX_PER_MINUTE", 1)
+    repetition = logs.Repetition()
+
+    def happens(time: str) -> bool:
+        try:
+            return bool(repetition(None, "info", {"event": "gap", "level": "info", "timestamp": time, "session": "a"}))
+        except structlog.DropEvent:
+            return False
+
+    assert [happens(f"2026-03-02T15:00:{second}Z") for second in ("01", "58", "59")] == [True, False, False]
+    assert not out.getvalue()
+    assert happens("2026-03-02T15:01:00Z")
+    assert counted(out) == [("left_out", "a", 2)]
+    assert json.loads(out.getvalue())["minute"] == "2026-03-02T15:00"
+
+
+def test_kinds_beyond_the_bound_are_told_without_a_limit(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "REPEATS_MAX_PER_MINUTE", 1)
+    monkeypatch.setattr(logs, "KINDS_MAX", 1)
+    for event in ("a", "b", "b", "a"):
+        structlog.get_logger().info(event)
+    assert [event for event, _, _ in counted(out)] == ["a", "b", "b"]
+
+
+def test_the_standard_librarys_loggers_are_limited_too(out: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs, "REPEATS_MAX_PER_MINUTE", 1)
+    for number in range(3):
+        logging.getLogger("some.library").error("it broke %d", number)
+    logging.getLogger("another.library").error("it broke %d", 4)
+    logs.tell_left_out()
+    assert [event for event, _, _ in counted(out)] == ["it broke 0", "it broke 4", "left_out"]
 
 
 def test_the_standard_librarys_loggers_come_out_the_same_way(out: io.StringIO) -> None:

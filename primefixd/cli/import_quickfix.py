@@ -89,6 +89,7 @@ class _Portfolio:
         yield f"    portfolio_id: {_quoted(self.id or ID_TO_FILL_IN)}{remark}"
         if too_many(tuple(kept for _, kept in self.sessions)):
             yield "    # more sessions than the venue takes for a portfolio, which is 7: remove some, or move them"
+        yield "    risk: none  # or limits, such as order_quote_value_max; the sample configuration has all"
         yield "    sessions:"
         for name, kept in self.sessions:
             yield f"      - name: {_quoted(name)}  # line {kept.line}"

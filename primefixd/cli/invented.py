@@ -118,7 +118,8 @@ def _configuration(invented: Invented, venue: VenueSettings, rest_url: str | Non
 
 
 def _portfolio(name: str, sessions: list[InventedSession], secret: Callable[[str], str]) -> Iterator[str]:
-    yield from (f"  - name: {name}", f"    portfolio_id: {sessions[0].account.portfolio_id}", "    sessions:")
+    yield from (f"  - name: {name}", f"    portfolio_id: {sessions[0].account.portfolio_id}")
+    yield from ("    risk: none", "    sessions:")
     for session in sessions:
         yield f"      - name: {session.name}"
         yield f"        service_account_id: {session.account.service_account_id}"

@@ -31,6 +31,7 @@ _COMMANDS = {  # name: module of primefixd.cli, what it does in one line
     "halt": ("steer", "Refuse new orders, until resumed."),
     "resume": ("steer", "Take new orders again."),
     "restart": ("steer", "Log sessions out and on again."),
+    "journal": ("journal", "Verify, back up or export the journal."),
     "import-quickfix": ("import_quickfix", "Make a configuration of a QuickFIX one."),
     "fetch-certificate": ("certificates", "Show a server's certificates as PEM."),
     "decode": ("decode", "Show FIX messages as readable lines."),

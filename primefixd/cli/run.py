@@ -6,6 +6,7 @@ from errno import EACCES, EADDRINUSE, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPE
 from pathlib import Path
 
 import click
+import structlog
 import trio
 
 from primefixd import daemon, logs
@@ -17,6 +18,7 @@ from primefixd.runtime.reloading import WrongIdentity
 from primefixd.runtime.store import StoreRefused
 from primefixd.secret import Secret
 
+_log = structlog.get_logger()
 _CANNOT_LISTEN = frozenset({EADDRINUSE, EACCES, EADDRNOTAVAIL, EINVAL, EISDIR, ENOENT, EPERM})
 
 config_option = click.option(
@@ -40,17 +42,22 @@ def run(file: Path, credentials: Path | None) -> None:
     """
     loaded = load_or_refuse(file, credentials)
     warn(*loaded.warnings)
-    logs.set_up(secrets_of(loaded.settings))
+    masking = logs.set_up(loaded.settings.secrets())
 
     def reread() -> Settings:
         again = load(file, credentials, os.environ)
-        logs.set_up((*secrets_of(loaded.settings), *secrets_of(again.settings)))
+        masking.learn(again.settings.secrets())
         return again.settings
 
     try:
         trio.run(daemon.run_until_signal, loaded.settings, system_ports(), from_environment(os.environ), reread)
-    except (OSError, StoreRefused, WrongIdentity, BaseExceptionGroup) as error:
-        raise starting_failure(error, f"end what uses that address, or change control.listen in {file}") from None
+    except Exception as error:
+        remedy = f"end what uses that address, or change control.listen or metrics.listen in {file}"
+        failure = starting_failure(error, remedy)
+        if failure is error:  # a bug: its traceback may hold anything, and so goes the way of the log
+            _log.critical("crashed", exc_info=error)
+            failure = Failure("primefixd ended by a fault of its own; start it again, and report what its log says")
+        raise failure from None
 
 
 @click.command(epilog="Example: primefixd check --config primefixd.yaml --credentials keys")
@@ -107,12 +114,7 @@ def load_or_refuse(file: Path, credentials: Path | None, *, ca_file_required: bo
 
 def secrets_of(settings: Settings) -> Iterator[Secret]:
     """Every secret of the configuration, to be masked in logs."""
-    for client in settings.control.clients:
-        if client.token is not None:
-            yield client.token
-    for portfolio in settings.portfolios:
-        for session in portfolio.sessions:
-            yield from (session.api_key, session.api_secret, session.passphrase)
+    return settings.secrets()
 
 
 def starting_failure(error: BaseException, remedy: str) -> BaseException:

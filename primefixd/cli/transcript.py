@@ -24,6 +24,7 @@ _TAG = re.compile(rb"([0-9]{1,9})=")
 _LINE_END = re.compile(rb"[\r\n]")
 _QUOTE_END = re.compile(rb"[\r\n]|[\"'](?=[\s,)}\]]|$)")  # logs quote what they tell
 _DIGITS = re.compile(rb"[0-9]{0,9}")
+_MASKS = (b"***", "…".encode())  # in the place of secrets, in logs of ours
 _SECRET = re.compile(rf"(?<!\d)((?:{'|'.join(map(str, sorted(SECRET_TAGS)))})=)[^|^\x01\s]+")
 
 Field = tuple[int, bytes]
@@ -117,7 +118,8 @@ def _check_sum_end(buffer: bytes, at: int, separator: bytes) -> int | None:
 
 def _read(prefix: str, message: bytes, separator: bytes) -> Found:
     fields = tuple(_fields(message, separator))
-    if not message.startswith(b"8="):
+    masked = any(mask in value for _, value in fields for mask in _MASKS)
+    if masked or not message.startswith(b"8="):  # its sums are those of what was there, or are missing
         return Found(prefix, fields, ())
     wire = message if separator == b"\x01" else b"".join(b"%d=%b\x01" % field for field in fields)
     return Found(prefix, fields, tuple(_problems(wire if wire.endswith(b"\x01") else wire + b"\x01", fields)))

@@ -3,6 +3,6 @@
 `load` is all that others need. Nothing here opens a port or reads a clock.
 """
 
-from primefixd.config.loading import ConfigError, Loaded, Settings, load
+from primefixd.config.loading import ConfigError, Loaded, Settings, load, state_dir_of
 
-__all__ = ["ConfigError", "Loaded", "Settings", "load"]
+__all__ = ["ConfigError", "Loaded", "Settings", "load", "state_dir_of"]

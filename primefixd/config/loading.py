@@ -7,8 +7,9 @@ import os
 import ssl
 import stat
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from attrs import evolve, field, frozen
 from cattrs import Converter
@@ -18,14 +19,18 @@ from primefixd.config.document import Document, Unreadable, read
 from primefixd.config.rules import SECRETS, problems, warnings, window_times
 from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.dispatch.risk import RiskLimits
+from primefixd.metrics.settings import MetricsSettings
 from primefixd.runtime.settings import (
     LAST_ORDER_LEAD_S,
+    FixLogSettings,
     PortfolioSettings,
     ReconcileSettings,
     RestSettings,
     VenueSettings,
 )
 from primefixd.secret import Secret
+from primefixd.strict import CONVERTER as STRICT
 from primefixd.strict import Invalid, Problem, Wrong, make_converter, shown, structure
 from primefixd.strict import Path as Steps
 
@@ -45,7 +50,18 @@ class Settings:
     reconcile: ReconcileSettings = field(factory=ReconcileSettings)
     schedule: Schedule
     last_order_lead_s: float = LAST_ORDER_LEAD_S
+    fix_log: FixLogSettings | None = None
+    metrics: MetricsSettings | None = None
     portfolios: tuple[PortfolioSettings, ...]
+
+    def secrets(self) -> Iterator[Secret]:
+        """Every secret that the configuration named, to be masked wherever something is written."""
+        for client in self.control.clients:
+            if client.token is not None:
+                yield client.token
+        for portfolio in self.portfolios:
+            for session in portfolio.sessions:
+                yield from (session.api_key, session.api_secret, session.passphrase)
 
 
 @frozen
@@ -74,6 +90,7 @@ class _Client:
     uid: int | None = None
     portfolios: Literal["*"] | frozenset[str]
     may: frozenset[Right]
+    risk: RiskLimits | None = None
 
 
 @frozen(kw_only=True)
@@ -92,6 +109,13 @@ class _Schedule:
 
 
 @frozen(kw_only=True)
+class _FixLog:
+    file: str | None = None
+    max_mb: int = 50
+    keep: int = 10
+
+
+@frozen(kw_only=True)
 class _File:
     venue: VenueSettings
     control: _Control = _Control()
@@ -102,6 +126,8 @@ class _File:
     reconcile_grace_s: float = ReconcileSettings().grace_s
     reconcile_max_s: float = ReconcileSettings().most_s
     schedule: _Schedule = _Schedule()
+    fix_log: _FixLog | None = _FixLog()
+    metrics: MetricsSettings | None = None
     portfolios: tuple[PortfolioSettings, ...]
 
 
@@ -200,7 +226,32 @@ def _structured(found: _Found) -> _File | None:
 def _converter() -> Converter:
     made = make_converter()
     made.register_structure_hook(Secret, _secret)
+    made.register_structure_hook_func(_is_mapping, _amounts)
+    limits = made.get_structure_hook(RiskLimits)
+    made.register_structure_hook_func(
+        lambda kind: kind == RiskLimits | None,
+        lambda value, _: None if value in (None, "none") else limits(value, RiskLimits),
+    )
     return made
+
+
+def _is_mapping(kind: Any) -> bool:
+    return get_origin(kind) is Mapping
+
+
+def _amounts(value: object, _: object) -> Mapping[str, Decimal]:
+    """Decimals by name."""
+    if not isinstance(value, dict):
+        raise Wrong('must be amounts by product such as {BTC-USD: "2.5"}')
+    found, told = [], {}
+    for name, amount in value.items():
+        try:
+            told[name] = structure(amount, Decimal, STRICT)
+        except Invalid as error:
+            found += [problem.under(name) for problem in error.problems]
+    if found:
+        raise Invalid(found)
+    return told
 
 
 def _secret(value: object, _: object) -> Secret | _Missed:
@@ -241,25 +292,32 @@ def _settings(file: _File, base: Path, env: Mapping[str, str]) -> Settings:
             uid=client.uid,
             portfolios=None if client.portfolios == "*" else frozenset(client.portfolios),
             may=client.may,
+            risk=client.risk,
         )
         for client in file.control.clients
     )
+    state_dir = base / file.state_dir if file.state_dir is not None else state_dir_of(env)
     return Settings(
         venue=evolve(file.venue, ca_file=placed(file.venue.ca_file)),
         control=ControlSettings(listen=file.control.listen, origins=file.control.origins, clients=clients),
-        state_dir=_state_dir(file.state_dir, base, env),
+        state_dir=state_dir,
         rest=file.rest and evolve(file.rest, ca_file=placed(file.rest.ca_file)),
         retention_days=file.retention_days,
         quiet_ask_s=file.quiet_ask_s,
         reconcile=ReconcileSettings(grace_s=file.reconcile_grace_s, most_s=file.reconcile_max_s),
         schedule=Schedule(file.schedule.zone, *window_times(file.schedule.window)),
         last_order_lead_s=file.schedule.last_order_lead_s,
+        fix_log=_fix_log(file.fix_log, base, state_dir) if file.fix_log else None,
+        metrics=file.metrics,
         portfolios=file.portfolios,
     )
 
 
-def _state_dir(told: str | None, base: Path, env: Mapping[str, str]) -> Path:
-    """systemd lists several directories with colons; the first is the daemon's own."""
-    if told is not None:
-        return base / told
+def _fix_log(told: _FixLog, base: Path, state_dir: Path) -> FixLogSettings:
+    file = base / told.file if told.file else state_dir / "fix.log"
+    return FixLogSettings(file=file, max_mb=told.max_mb, keep=told.keep)
+
+
+def state_dir_of(env: Mapping[str, str]) -> Path:
+    """Where the state is unless configured. systemd lists several with colons; the first is the daemon's own."""
     return Path(env.get("STATE_DIRECTORY", "").split(":")[0] or "state")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from primefixd.config.document import Document
 from primefixd.control.settings import Right
 from primefixd.dispatch.calendar import Schedule
+from primefixd.dispatch.risk import BRAKE_LONGEST_S
 from primefixd.runtime.settings import SESSIONS_PER_PORTFOLIO_MAX, SessionRole
 from primefixd.secret import Secret
 from primefixd.strict import Check, Path, Problem, Wrong, between, matching, shown
@@ -25,10 +26,16 @@ QUIET_ASK_MAX_S = 60
 RECONCILE_GRACE_MAX_S = 600
 RECONCILE_LONGEST_S = 3600
 LAST_ORDER_LEAD_MAX_S = 300
+FIX_LOG_MAX_MB = 10_000
+FIX_LOGS_KEPT_MAX = 1_000
 RATE_MAX = 1000  # a second; above RATE_OF_VENUE a warning
 RATE_OF_VENUE = 50
 MARGIN_MAX_MS = 500
 UNIX_PATH_MAX_BYTES = 107  # sun_path of Linux, less its closing zero
+
+OPEN_ORDERS_MOST = 1_000_000
+REFERENCE_AGE_MAX_S = 3600
+_LIMITED = ("portfolios[]", "control.clients[]")  # what may have limits of its own
 
 SECRETS = (
     "control.clients[].token",
@@ -45,6 +52,15 @@ _TOKEN = Check(
     lambda secret: re.fullmatch("[!-~]+", secret.reveal()) is not None,
 )
 _PATH = Check("must be a path", lambda text: text.isprintable() and text != "")
+_RISK_CHECKS: tuple[tuple[str, type, Check], ...] = (
+    ("reference_max_age_s", int, between(1, REFERENCE_AGE_MAX_S)),
+    ("reference_max_age_s", float, between(0.1, REFERENCE_AGE_MAX_S)),
+    ("open_orders_max", int, between(0, OPEN_ORDERS_MOST)),
+    ("new_orders_per_second_max", int, between(0, RATE_MAX)),
+    *((f"{brake}.max", int, between(1, OPEN_ORDERS_MOST)) for brake in ("identical_orders", "rejects")),
+    *((f"{brake}.per_s", int, between(1, BRAKE_LONGEST_S)) for brake in ("identical_orders", "rejects")),
+    *((f"{brake}.per_s", float, between(0.1, BRAKE_LONGEST_S)) for brake in ("identical_orders", "rejects")),
+)
 _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("venue.host", str, _HOST),
     ("venue.port", int, between(1, 65535)),
@@ -64,14 +80,19 @@ _CHECKS: tuple[tuple[str, type, Check], ...] = (
     ("reconcile_max_s", float, between(1, RECONCILE_LONGEST_S)),
     ("schedule.last_order_lead_s", int, between(0, LAST_ORDER_LEAD_MAX_S)),
     ("schedule.last_order_lead_s", float, between(0, LAST_ORDER_LEAD_MAX_S)),
+    ("fix_log.file", str, _PATH),
+    ("fix_log.max_mb", int, between(1, FIX_LOG_MAX_MB)),
+    ("fix_log.keep", int, between(1, FIX_LOGS_KEPT_MAX)),
     ("portfolios[].name", str, _NAME),
     ("portfolios[].portfolio_id", str, _ID),
     ("portfolios[].rate.messages_per_second", int, between(1, RATE_MAX)),
     ("portfolios[].rate.orders_per_second", int, between(1, RATE_MAX)),
     ("portfolios[].rate.margin_ms", int, between(0, MARGIN_MAX_MS)),
+    ("portfolios[].halt_on.in_doubt_max", int, between(0, OPEN_ORDERS_MOST)),
     ("portfolios[].sessions[].name", str, _NAME),
     ("portfolios[].sessions[].service_account_id", str, _ID),
     ("portfolios[].sessions[].heartbeat_s", int, between(1, HEARTBEAT_MAX_S)),
+    *((f"{each}.risk.{key}", kind, check) for each in _LIMITED for key, kind, check in _RISK_CHECKS),
 )
 _UNIQUE: tuple[tuple[str, type, str], ...] = (
     ("control.listen[]", str, "an address can be listened on once"),
@@ -161,10 +182,25 @@ def _known_portfolios(document: Document) -> Iterator[Problem]:
             yield Problem(path, f"names the portfolio {shown(name)}, which is not configured; {advice}")
 
 
+def _risk_written(document: Document) -> Iterator[Problem]:
+    """Nobody runs without limits by oversight."""
+    for path, portfolio in document.found("portfolios[]", dict):
+        if portfolio.get("risk") is None:
+            name = shown(str(portfolio.get("name")))
+            yield Problem((*path, "risk"), f"of the portfolio {name} is not there; write its limits, or risk: none")
+
+
 def _listening(document: Document) -> Iterator[Problem]:
     for path, address in document.found("control.listen[]", str):
         if what := _listen_problem(address):
             yield Problem(path, what)
+    for path, address in document.found("metrics.listen", str):
+        if what := _address_problem(
+            address, "HOST:PORT, such as 127.0.0.1:9417", "this machine alone may ask for them"
+        ):
+            yield Problem(path, what)
+        elif any(address == other for _, other in document.found("control.listen[]", str)):
+            yield Problem(path, "is in control.listen as well; an address can be listened on once")
 
 
 def _listen_problem(address: str) -> str | None:
@@ -172,11 +208,16 @@ def _listen_problem(address: str) -> str | None:
         place = address.removeprefix("unix:")
         fits = place.startswith("/") and place.isprintable() and len(place.encode()) <= UNIX_PATH_MAX_BYTES
         return None if fits else f"must be unix: and an absolute path of at most {UNIX_PATH_MAX_BYTES} bytes"
+    either = "HOST:PORT, such as 127.0.0.1:8417, or unix:PATH"
+    return _address_problem(address, either, "orders are taken from this machine only")
+
+
+def _address_problem(address: str, form: str, why: str) -> str | None:
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:]+)):([0-9]{1,5})", address)
     if match is None or int(match[3]) > 65535:
-        return "must be HOST:PORT, such as 127.0.0.1:8417, or unix:PATH"
+        return f"must be {form}"
     if not is_loopback(match[1] or match[2]):
-        return "is not on the loopback, and orders are taken from this machine only; use 127.0.0.1:PORT or unix:PATH"
+        return f"is not on the loopback, and {why}; use 127.0.0.1:PORT{' or unix:PATH' if 'unix' in form else ''}"
     return None
 
 
@@ -264,6 +305,7 @@ _RULES: tuple[_Rule, ...] = (
     _counts,
     _clients,
     _known_portfolios,
+    _risk_written,
     _listening,
     _plain_text,
     _times,

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import structlog
 import trio
+from attrs import evolve
 
 from primefixd.control.settings import ClientSettings
 from primefixd.websocket import Head, Rejection
@@ -51,7 +52,8 @@ class Admission:
     def change(self, clients: tuple[ClientSettings, ...]) -> None:
         """These may connect from now on; connections of clients that are not among them as they were are ended."""
         self._clients = clients
+        same = [evolve(each, risk=None) for each in clients]  # other limits hold for whoever is connected as well
         for scope, client in self._present.items():
-            if client not in clients:
+            if evolve(client, risk=None) not in same:
                 _log.info("client_changed", client=client.name)
                 scope.cancel()

@@ -11,6 +11,7 @@ import structlog
 from attrs import frozen
 
 from primefixd.control import messages, parameters
+from primefixd.control.caller import Caller, Following
 from primefixd.control.messages import Call, Failure
 from primefixd.control.render import (
     Info,
@@ -25,11 +26,11 @@ from primefixd.control.render import (
     refused,
     unknown_cursor,
 )
-from primefixd.control.settings import ClientSettings, Right
+from primefixd.control.settings import Right
+from primefixd.dispatch.risk import Reference
 from primefixd.orders.model import CLIENT_ORDER_ID_MAX_CHARS, Order, QuoteRequest, Resolution
 from primefixd.runtime import refusals
 from primefixd.runtime.answers import Cancelling, Noted, Page, Reason, Refused, Submitted
-from primefixd.runtime.desk import Desk
 from primefixd.runtime.feed import EVENTS_WAITING_MAX
 from primefixd.runtime.follower import Follower
 from primefixd.runtime.portfolio import Portfolio
@@ -42,61 +43,6 @@ _SUBSCRIBED_ALREADY = "This connection is subscribed already; call events.unsubs
 ALL = "*"
 Answer = Result | Failure
 _log = structlog.get_logger()
-
-
-@frozen
-class Following:
-    """A subscription that was answered with `cursor`: its first event names that one as the event before it."""
-
-    follower: Follower
-    cursor: int
-
-
-class Caller:
-    """One connection of a client, as the methods see it: who it is, what it may reach, what it follows."""
-
-    def __init__(self, client: ClientSettings, desk: Desk) -> None:
-        self.client = client
-        self.desk = desk
-        self.following: Following | None = None
-
-    def may(self, right: Right) -> bool:
-        """Whether the client has `right`; whoever may trade may read."""
-        return right in self.client.may or (right is Right.READ and Right.TRADE in self.client.may)
-
-    def reaches(self, name: str) -> bool:
-        return name in self.desk.portfolios and (self.client.portfolios is None or name in self.client.portfolios)
-
-    def portfolios(self) -> list[Portfolio]:
-        """Those that the client may reach, in the order of the configuration."""
-        return [portfolio for name, portfolio in self.desk.portfolios.items() if self.reaches(name)]
-
-    def chosen(self, call: Call, name: str | None) -> list[Portfolio] | Failure:
-        """The portfolio called `name`, or all that the client may reach if that is None."""
-        if name is None:
-            return self.portfolios()
-        if not self.reaches(name):
-            return forbidden(
-                call.id, call.method, f"{self.client.name} has no portfolio {name}; portfolio.list has them"
-            )
-        return [self.desk.portfolios[name]]
-
-    def one(self, call: Call, name: str | None) -> Portfolio | Failure:
-        """The portfolio called `name`; the client's only one if that is None."""
-        chosen = self.chosen(call, name)
-        if isinstance(chosen, Failure):
-            return chosen
-        if len(chosen) == 1:
-            return chosen[0]
-        names = ", ".join(portfolio.name for portfolio in chosen) or "none"
-        problem = Problem(("params", "portfolio"), f"is missing; name one of yours: {names}")
-        return messages.invalid(call.id, [problem], call.method)
-
-    def leave(self) -> None:
-        """Ends the subscription, if there is one."""
-        if self.following is not None:
-            self.following.follower.close()
-            self.following = None
 
 
 async def answer(caller: Caller, call: Call) -> Answer:
@@ -314,6 +260,26 @@ async def _restart(caller: Caller, call: Call, params: parameters.RestartSession
     return Nothing()
 
 
+async def _refer(caller: Caller, call: Call, params: parameters.SetReference) -> Answer:
+    chosen = caller.chosen(call, params.portfolio)
+    if isinstance(chosen, Failure):
+        return chosen
+    for portfolio in chosen:
+        told = portfolio.refer(params.product_id, Reference(params.price, params.time))
+        if told is not None:
+            return refused(call.id, told, call.method)
+    return Nothing()
+
+
+async def _cancel_on_disconnect(caller: Caller, call: Call, params: parameters.CancelOnDisconnect) -> Answer:
+    """In all portfolios, since the client may have orders in one that it does not reach any more."""
+    grace_s = params.grace_ms / 1000 if params.enabled else None
+    caller.desk.presence.want(caller.client.name, grace_s)
+    chosen = list(caller.desk.portfolios.values())
+    durable = [await portfolio.cancel_on_disconnect(caller.client.name, grace_s) for portfolio in chosen]
+    return Nothing() if all(durable) else refused(call.id, NOT_DURABLE_YET)
+
+
 # What there is
 
 
@@ -368,6 +334,8 @@ METHODS: Mapping[str, Method] = {
     "portfolio.halt": Method(Right.ADMIN, _halt),
     "portfolio.resume": Method(Right.ADMIN, _resume),
     "session.restart": Method(Right.ADMIN, _restart),
+    "reference.set": Method(Right.REFERENCE, _refer),
+    "connection.cancel_on_disconnect": Method(Right.TRADE, _cancel_on_disconnect),
     "portfolio.list": Method(Right.READ, _list_portfolios),
     "session.list": Method(Right.READ, _list_sessions),
     "server.info": Method(Right.READ, _info),

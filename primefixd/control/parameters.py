@@ -29,6 +29,7 @@ from primefixd.orders.model import (
 from primefixd.strict import Check, Invalid, Problem, between, matching
 
 TTL_MAX_MS = 86_400_000  # a day; a client that waits longer gives a deadline
+GRACE_MAX_MS = 86_400_000  # how long a client may be gone before what it submitted is cancelled
 LIST_MAX = 1000  # orders in one page of order.list; the rest is asked for with `after`
 LIST_DEFAULT = 100
 AFTER_MAX_CHARS = 64 + 1 + CLIENT_ORDER_ID_MAX_CHARS  # a portfolio's name, a slash and the id of its order
@@ -289,6 +290,24 @@ class RestartSession:
             raise Invalid([Problem(("session",), "or portfolio must be given, and not both")])
 
 
+@frozen(kw_only=True)
+class SetReference:
+    """A price of the market for limits that need one, and the time of that price; for all of a client's portfolios."""
+
+    portfolio: Word | None = None
+    product_id: Word
+    price: Positive
+    time: datetime
+
+
+@frozen(kw_only=True)
+class CancelOnDisconnect:
+    """For the client's name: what it submitted is cancelled when its last connection is gone for `grace_ms`."""
+
+    enabled: bool
+    grace_ms: Annotated[int, between(0, GRACE_MAX_MS)] = 10_000
+
+
 @frozen
 class ListPortfolios:
     pass
@@ -319,6 +338,8 @@ Params = (
     | HaltPortfolio
     | ResumePortfolio
     | RestartSession
+    | SetReference
+    | CancelOnDisconnect
     | ListPortfolios
     | ListSessions
     | ServerInfo
@@ -339,6 +360,8 @@ METHODS: Mapping[str, type[Any]] = {
     "portfolio.halt": HaltPortfolio,
     "portfolio.resume": ResumePortfolio,
     "session.restart": RestartSession,
+    "reference.set": SetReference,
+    "connection.cancel_on_disconnect": CancelOnDisconnect,
     "portfolio.list": ListPortfolios,
     "session.list": ListSessions,
     "server.info": ServerInfo,

@@ -55,6 +55,7 @@ CODES: Mapping[Reason, int] = {
     Reason.BUSY: -32022,
     Reason.EXPIRED: -32023,
     Reason.NOT_DURABLE: -32024,
+    Reason.LIMIT: -32030,
 }
 
 EVENT_TYPES: Mapping[type[Any], str] = {
@@ -267,16 +268,18 @@ def failure(failed: Failure) -> bytes:
     return _json({"jsonrpc": "2.0", "id": failed.id, "error": error})
 
 
-def refused(id_: Id, refusal: Refused) -> Failure:
+def refused(id_: Id, refusal: Refused, method: str = "order.submit") -> Failure:
     """A portfolio's refusal, with the code of its reason and whatever it knows."""
     if refusal.field is not None:
-        return invalid(id_, [Problem(("params", refusal.field), refusal.message)], "order.submit")
+        return invalid(id_, [Problem(("params", refusal.field), refusal.message)], method)
     known: dict[str, object] = {
         "order": refusal.order,
         "retry_at": refusal.retry_at,
         "retry_after_ms": refusal.retry_after_ms,
     }
     details = {name: value for name, value in known.items() if value is not None}
+    if refusal.breached is not None:
+        details |= attrs.asdict(refusal.breached)
     details |= {"reason": refusal.reason, "sent": refusal.sent}
     return Failure(id_, CODES[refusal.reason], refusal.message, details)
 

@@ -14,8 +14,9 @@ import trio
 from primefixd import websocket
 from primefixd.control import render
 from primefixd.control.admission import Admission
+from primefixd.control.caller import Caller, Following
 from primefixd.control.messages import Call, Failure, Frame, parse
-from primefixd.control.methods import LIMITS, Caller, Following, answer
+from primefixd.control.methods import LIMITS, answer
 from primefixd.control.settings import ClientSettings, ControlSettings
 from primefixd.runtime.desk import Desk
 from primefixd.runtime.feed import Overflowed
@@ -54,7 +55,7 @@ async def serve(
 async def _converse(desk: Desk, admission: Admission, connection: Connection, client: ClientSettings) -> None:
     caller = Caller(client, desk)
     try:
-        with admission.present(client) as scope:
+        with desk.presence.present(client.name), admission.present(client) as scope:
             await _Conversation(connection, caller).run()
         if scope.cancelled_caught:
             await connection.close(POLICY_VIOLATION, "the rights of this client have changed; connect again")

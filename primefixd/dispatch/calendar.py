@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from attrs import Attribute, field, frozen
 
+DAY_ZONE, DAY_TURNS = "America/New_York", time(17)  # where and when the trading day turns
+
 
 def _known(_schedule: object, _attribute: "Attribute[str]", zone: str) -> None:
     try:
@@ -55,3 +57,9 @@ def window_after(schedule: Schedule, utc: datetime) -> MaintenanceWindow:
     today = utc.astimezone(ZoneInfo(schedule.zone)).date()
     windows = (schedule.on(today + timedelta(days=days)) for days in (-1, 0, 1))
     return next(window for window in windows if window.end > utc)
+
+
+def trading_day(utc: datetime) -> date:
+    """The day that `utc` (aware) is counted under: the New York date on which it ends, at 17:00 there."""
+    local = utc.astimezone(ZoneInfo(DAY_ZONE))
+    return local.date() if local.time() < DAY_TURNS else local.date() + timedelta(days=1)

@@ -81,8 +81,13 @@ def encode(fields: Iterable[Field]) -> bytes:
         raise LocalProtocolError(_mistake(pairs))
     if len(body) + _HEAD_MAX_BYTES + _TRAILER_BYTES > MESSAGE_MAX_BYTES:
         raise LocalProtocolError(f"a message of {len(body)} bytes is longer than {MESSAGE_MAX_BYTES}")
-    framed = b"8=FIX.4.2\x019=%d\x01%b" % (len(body), body)
-    return b"%b10=%03d\x01" % (framed, _check_sum(framed))
+    return framed(body)
+
+
+def framed(body: bytes) -> bytes:
+    """`body`, whole fields each with its SOH, with BeginString, BodyLength and CheckSum around it."""
+    counted = b"8=FIX.4.2\x019=%d\x01%b" % (len(body), body)
+    return b"%b10=%03d\x01" % (counted, _check_sum(counted))
 
 
 def _mistake(pairs: tuple[Field, ...]) -> str:

@@ -4,6 +4,7 @@ Follows the session tests of FIX 4.2 where prime-fix.md is silent. A peer's faul
 is never raised. Nothing here looks into an application message.
 """
 
+from collections import Counter
 from typing import Final
 
 from primefixd.clock import Moment
@@ -51,7 +52,7 @@ class Hearing:
     """The ear of one conversation."""
 
     def __init__(self, conversation: Conversation) -> None:
-        self.received = 0
+        self.received: Counter[str] = Counter()  # by MsgType; empty: one that FIX 4.2 does not know
         self.garbled = 0
         self._c = conversation
         self._acts = {
@@ -72,13 +73,14 @@ class Hearing:
 
     def message(self, message: Message, now: Moment) -> None:
         """One whole message."""
-        self.received += 1
+        kind = message.type
+        self.received[kind if kind in MSG_TYPE_NAMES else ""] += 1
         self._c.pulse.heard(now)
         offset_s = self._c.pulse.compare(message.get(tags.SENDING_TIME), now)
         late = time_problem(message, offset_s, self._c.settings.sending_time_tolerance_s)
-        move, state = _MOVES.get(message.type, Move.HEAR_MESSAGE), self._c.state
+        move, state = _MOVES.get(kind, Move.HEAR_MESSAGE), self._c.state
         if next_state(self._c.settings.role, state, move) is None:
-            name = MSG_TYPE_NAMES.get(message.type, "a message of another type")
+            name = MSG_TYPE_NAMES.get(kind, "a message of another type")
             self._fault(f"{name} may not be sent while this side is {state.value}")
         elif move is Move.HEAR_LOGOUT:
             self._logout(message)

@@ -6,7 +6,7 @@ peer still sees numbers without a hole (prime-fix.md section 1: a hole would not
 kept.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -55,7 +55,7 @@ class Outbound:
     def __init__(self, sender_comp_id: str, target_comp_id: str | None) -> None:
         self.target_comp_id = target_comp_id
         self.next_number = 1
-        self.sent = 0
+        self.sent: Counter[str] = Counter()  # by MsgType
         self.last_left = 0.0
         self._sender_comp_id = sender_comp_id
         self._waiting = deque[_Waiting]()
@@ -103,6 +103,6 @@ class Outbound:
         data = encode((*header, *again, *body))
         if number is None:
             self.next_number += 1
-        self.sent += 1
+        self.sent[msg_type] += 1
         self.last_left = now.mono
         return Outgoing(stamp.sequence_number, msg_type, data, stamp.sending_time)

@@ -6,7 +6,7 @@ unnumbered until the owner takes them with `next_outgoing`, because the venue co
 owner raises LocalProtocolError; no bytes from a peer make it raise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
 
 from primefixd.clock import Moment
@@ -33,6 +33,7 @@ class Session:
         self._c = Conversation(settings)
         self._hearing = Hearing(self._c)
         self._decoder = Decoder()
+        self._decoded: Sequence[Message | Garbled] = ()
 
     @property
     def state(self) -> SessionState:
@@ -41,17 +42,32 @@ class Session:
     @property
     def sent(self) -> int:
         """Messages of every kind that have left."""
+        return self._c.outbound.sent.total()
+
+    @property
+    def sent_by_type(self) -> Mapping[str, int]:
+        """As `sent`, by MsgType."""
         return self._c.outbound.sent
 
     @property
     def received(self) -> int:
         """Good messages of every kind that have come."""
+        return self._hearing.received.total()
+
+    @property
+    def received_by_type(self) -> Mapping[str, int]:
+        """As `received`, by MsgType; under an empty text what FIX 4.2 does not know."""
         return self._hearing.received
 
     @property
     def garbled(self) -> int:
         """How often bytes were skipped."""
         return self._hearing.garbled
+
+    @property
+    def decoded(self) -> Sequence[Message | Garbled]:
+        """All that the last `receive` was given, in order, whatever came of it: for a log of the wire."""
+        return self._decoded
 
     @property
     def outgoing_count(self) -> int:
@@ -151,7 +167,8 @@ class Session:
     def receive(self, data: bytes, now: Moment) -> list[Event]:
         """What the peer's bytes mean, in order. Never raises, and tells nothing after `Ended`."""
         self._begin(now)
-        for item in self._decoder.feed(data):
+        self._decoded = self._decoder.feed(data)
+        for item in self._decoded:
             if self.state is SessionState.CLOSED:
                 break
             if isinstance(item, Garbled):

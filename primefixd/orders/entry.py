@@ -49,6 +49,7 @@ class Entry:
     sent_twice: bool = False  # it was in doubt and left again (order-rules.md 15)
     leaving: str | None = None  # the id of the newest request whose bytes may have left (order-rules.md 11)
     written: bytes = field(default=b"", metadata=UNKEPT)  # the order's row as it was kept last
+    traded: Decimal = field(default=Decimal(0), metadata=UNKEPT)  # of the filled value, what `changed` has told
 
     def first(self, *parts: object) -> bool:
         """Whether these words come for the first time: one odd state is told and asked about once, not for ever."""

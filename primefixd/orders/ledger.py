@@ -7,7 +7,7 @@ be asked about, it says so. What one report does to one order is in `judging`.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from typing import Any
 
 from attrs import evolve, frozen
@@ -49,6 +49,7 @@ class Ledger:
         self._grace_s, self._portfolio = reconcile_grace_s, portfolio
         self._gaps = Gaps()
         self._shelf = Shelf()
+        self.finished = self._shelf.finished  # how many orders ended since the start, by status and reason; to be read
         self._foreign = Foreign()
         self._heard_at: dict[str, float] = {}  # mono of the last word on an immediate order that has fills
 
@@ -124,6 +125,10 @@ class Ledger:
         return [OrderInDoubt(self._change(key, now, in_doubt=True).order) for key in lost]
 
     # What is kept on disk, and what a restart makes of it
+
+    def changed(self) -> list[tuple[Order, Decimal]]:
+        """The orders that may have changed since `keep`, and what each has traded since, in quote units."""
+        return self._shelf.changed()
 
     def keep(self) -> Keeping:
         """What changed since this was last asked, to be written together; to be asked once a turn."""

@@ -6,10 +6,10 @@ on disk, and an entry is made of them when somebody asks. Only `keep` and `resto
 holds an entry may change it until then; nobody keeps one longer.
 """
 
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from decimal import localcontext
+from decimal import Decimal, localcontext
 from itertools import chain, islice
 from sys import intern
 
@@ -19,7 +19,7 @@ from primefixd.orders import rows
 from primefixd.orders.entry import Entry
 from primefixd.orders.exact import EXACT
 from primefixd.orders.keeping import Forgotten, Keeping, Kept, KeptExecution, KeptOrder
-from primefixd.orders.model import Order
+from primefixd.orders.model import Order, Status
 
 FINAL_ORDERS_WARM_MAX = 10_000  # final orders that lie here as entries, about 4 kB each; beyond it the oldest turn cold
 FINAL_ORDERS_MAX = 300_000  # about 2.5 kB each; beyond it the oldest final order is forgotten, its id stays remembered
@@ -43,6 +43,7 @@ class Shelf:
         self._entries: dict[str, Entry | Cold] = {}
         self._aliases: dict[str, str] = {}  # later ids of a chain, to its first
         self._live: dict[str, Entry] = {}
+        self.finished: Counter[tuple[Status, str | None]] = Counter()  # how orders ended since the start, and why
         self._by_order_id: dict[str, str] = {}
         self._final: OrderedDict[str, datetime] = OrderedDict()  # when each was last changed, oldest first
         self._warm: OrderedDict[str, None] = OrderedDict()  # final ones that are entries, longest untouched first
@@ -106,7 +107,8 @@ class Shelf:
             if key not in self._live:
                 self._alive(key, entry)
             return
-        self._live.pop(key, None)
+        if self._live.pop(key, None) is not None:
+            self.finished[order.status, order.reject_reason] += 1
         self._warm[key] = None
         self._warm.move_to_end(key)
         if self._final.get(key) != order.updated_at:
@@ -130,6 +132,10 @@ class Shelf:
             self._aliases.pop(each, None)
 
     # Keeping
+
+    def changed(self) -> list[tuple[Order, Decimal]]:
+        """The orders that may have changed since `keep`, and what each has traded since, in quote units."""
+        return [(entry.order, _newly_traded(entry)) for entry in self._changed.values()]
 
     def keep(self) -> Keeping:
         """What changed since it was last asked, each order once."""
@@ -212,6 +218,12 @@ class Shelf:
 _NOTHING = Keeping()
 
 
+def _newly_traded(entry: Entry) -> Decimal:
+    value = EXACT.subtract(entry.order.filled_value, entry.traded)
+    entry.traded = entry.order.filled_value
+    return value
+
+
 def _kept(entry: Entry) -> KeptOrder | None:
     """The order's row, None if that is on disk already: many reports are copies that change nothing."""
     order, state = entry.order, rows.pack_entry(entry)
@@ -259,7 +271,7 @@ def _entry(key: str, cold: Cold) -> Entry:
             entry.executions.repeat(chain.from_iterable(map(rows.unpack_steps, cold.executions.splitlines())))
     except ValueError as error:
         raise _unreadable(key, error) from None
-    entry.written = cold.state
+    entry.written, entry.traded = cold.state, entry.order.filled_value
     return entry
 
 

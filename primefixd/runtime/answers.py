@@ -1,6 +1,7 @@
 """What a portfolio answers to a client's request: expected refusals are values, not exceptions."""
 
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 
 from attrs import frozen
@@ -20,6 +21,7 @@ class Reason(StrEnum):
     BUSY = "busy"
     EXPIRED = "expired"
     NOT_DURABLE = "not_durable"
+    LIMIT = "limit"
 
 
 class Sent(StrEnum):
@@ -27,6 +29,16 @@ class Sent(StrEnum):
 
     NO = "no"
     UNKNOWN = "unknown"
+
+
+@frozen(kw_only=True)
+class Breached:
+    """A limit of the configuration by its key and whose it is; `value` None: there is no price to tell it by."""
+
+    limit: str
+    value: Decimal | int | str | None
+    allowed: Decimal | int | str
+    scope: str
 
 
 @frozen(kw_only=True)
@@ -39,6 +51,7 @@ class Refused:
     order: Order | None = None
     retry_at: datetime | None = None
     retry_after_ms: int | None = None
+    breached: Breached | None = None
     sent: Sent = Sent.NO
 
 

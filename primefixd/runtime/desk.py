@@ -2,13 +2,15 @@
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from primefixd.clock import Clock
 from primefixd.dispatch.calendar import Schedule, window_after
+from primefixd.runtime.door import Doors
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
+from primefixd.runtime.presence import Presence
 
 
 @frozen(kw_only=True)
@@ -28,6 +30,8 @@ class Desk:
     clock: Clock
     about: About
     schedule: Schedule
+    doors: Doors = field(factory=Doors)
+    presence: Presence = field(default=Factory(lambda self: Presence(self.clock), takes_self=True))
 
     def next_window(self) -> datetime:
         """When the next maintenance window of the venue starts, or the one that it is in started; UTC."""

@@ -17,6 +17,7 @@ from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import Order, RequestKind
 from primefixd.orders.reports import Report, RestFill
 from primefixd.prime.logon import Credentials
+from primefixd.runtime.door import Door
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
 from primefixd.runtime.marks import Marks
@@ -40,6 +41,7 @@ class Doubts:
     marks: Marks
     record: Record
     gate: Gate
+    door: Door
     grace_s: float
     _since: dict[str, float] = field(factory=dict)  # mono at which an order was first seen in doubt, by its key
 
@@ -53,7 +55,8 @@ class Doubts:
         for order in doubtful:
             self._since.setdefault(order.key, now.mono)
             ready = self._ready_at(order, now) <= now.mono
-            if ready and self.gate.open and self.hearing.ledger.resubmittable(order.key, now):
+            ready = ready and self.gate.open and self.hearing.ledger.resubmittable(order.key, now)
+            if ready and self.door.anew(order, now) is None:
                 self._again(order, now)
 
     def due(self, now: Moment) -> float:

@@ -16,6 +16,7 @@ from primefixd.orders.model import OnMaintenance, Status
 from primefixd.runtime.feed import Body
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
+from primefixd.runtime.release import Release
 from primefixd.runtime.views import Maintenance, MaintenanceStage, PortfolioChanged, PortfolioView, SessionDay
 
 LOGON_APART_S = 0.2  # between the logons of two sessions after a window, so that they are not one burst
@@ -29,6 +30,7 @@ class TradingFloor:
 
     hearing: Hearing
     gate: Gate
+    fit: Release
     record: Callable[[Iterable[Body], Moment], int]
     view: Callable[[], PortfolioView]
     clock: Clock
@@ -89,7 +91,7 @@ class TradingFloor:
 
     def release(self, now: Moment) -> None:
         """Let what is held leave as soon as the gate opens, in the order it came; what must not ends (rule 25)."""
-        changes, invalid = self.hearing.queueing.release(now)
+        changes, invalid = self.hearing.queueing.release(now, self.fit)
         self.record(changes, now)
         for order in invalid:
             self.record(self.hearing.end(order, "held_invalid", now), now)

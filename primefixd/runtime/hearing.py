@@ -4,7 +4,7 @@ Everything here is decided at once and returned as changes; the portfolio record
 the ledger's; whom to ask, what to send again and which link to spare is decided here.
 """
 
-from attrs import frozen
+from attrs import Factory, frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.outbox import Waiting
@@ -14,6 +14,7 @@ from primefixd.orders.records import Change
 from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, RejectReason, Report, RequestRejected
 from primefixd.runtime.asking import Asking
 from primefixd.runtime.cancels import Cancels
+from primefixd.runtime.counts import PortfolioCounts
 from primefixd.runtime.link import Asked
 from primefixd.runtime.queueing import Queueing
 from primefixd.runtime.quotes import Quotes
@@ -32,6 +33,7 @@ class Hearing:
     replaces: Replaces
     quotes: Quotes
     reconciling: Reconciling
+    counts: PortfolioCounts = Factory(PortfolioCounts)
 
     def reported(self, report: Report, source: str, now: Moment) -> list[Change]:
         """A report on an order of this portfolio's account, on whichever session, or from REST (order-rules.md 2)."""
@@ -53,10 +55,14 @@ class Hearing:
         return changes
 
     def quoted(self, word: Quote | QuoteRefused) -> list[Change]:
+        if isinstance(word, QuoteRefused):
+            self.counts.rejects["quote", word.reason] += 1
         return [self.quotes.heard(word)]
 
     def rejected(self, request: Asked | None, word: RequestRejected, now: Moment) -> list[Change]:
         """A message of ours was refused by its number (order-rules.md 9)."""
+        reason = RejectReason.RATE_LIMITED if word.rate_limited else RejectReason.OTHER
+        self.counts.rejects["message", reason.value] += 1
         if isinstance(request, QuoteRequest):
             return [self.quotes.lost(request.quote_request_id, word.text)]
         order = self.ledger.get(request.order.key) if request else None
@@ -64,7 +70,6 @@ class Hearing:
             return []
         match request.kind:
             case RequestKind.NEW_ORDER if order.acknowledged_at is None and not order.in_doubt:
-                reason = RejectReason.RATE_LIMITED if word.rate_limited else RejectReason.OTHER
                 return self.end(order, reason.value, now, word.text)
             case RequestKind.CANCEL:
                 return self.cancels.again(order, request.request_id, word.text, now)
@@ -77,6 +82,7 @@ class Hearing:
         return []
 
     def cancel_refused(self, word: CancelRefused, session: str, now: Moment) -> list[Change]:
+        self.counts.rejects["replace" if word.replace else "cancel", word.reason] += 1
         order = self.ledger.cancelling(word) or self.cancels.asked_by(word.client_order_id)
         if order is None or order.final:
             return []

@@ -16,6 +16,7 @@ from primefixd.orders.model import Order, QuoteRequest, Replacement, Resolution,
 from primefixd.runtime import refusals
 from primefixd.runtime.answers import Cancelling, Noted, QuoteAsked, Reason, Refused, Submitted
 from primefixd.runtime.cancels import Cancels
+from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
 from primefixd.runtime.gate import Gate
 from primefixd.runtime.hearing import Hearing
@@ -40,6 +41,7 @@ class Intake:
     ledger: Ledger
     journal: Journal
     gate: Gate
+    door: Door
     sessions: Sessions
     queueing: Queueing
     cancels: Cancels
@@ -65,6 +67,9 @@ class Intake:
         if session is None and not held:
             return refusals.no_session(self.portfolio, submission.session, self.sessions)
         order = self._order(key, session, submission, client, now)
+        refused = self.door.submitted(order, now)
+        if refused is not None:
+            return refused
         if not (self.queueing.hold(order, now) if held else self.queueing.put(order, now)):
             return refusals.busy(session or "orders that are held")
         ticket = self.record([self.ledger.open(order)], now)
@@ -150,7 +155,7 @@ class Intake:
             return refused
         now = self.clock()
         new_id = wanted.new_client_order_id or self.new_id(now)
-        told = self.replaces.ask(wanted, new_id, client, now)
+        told = self.replaces.ask(wanted, new_id, client, now, self.door.replaced)
         if isinstance(told, Refused):
             return told
         cursor = self.journal.told if told.duplicate else self.journal.next

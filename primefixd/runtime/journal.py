@@ -15,8 +15,9 @@ import structlog
 import trio
 from attrs import evolve
 
-from primefixd.clock import Moment
+from primefixd.clock import Clock, Moment
 from primefixd.orders.keeping import Keeping
+from primefixd.runtime.counts import JournalCounts
 from primefixd.runtime.feed import Body, Event, Feed
 from primefixd.runtime.ports import RunBlocking, Storage
 from primefixd.runtime.store import Batch, Note, Stored, StoredEvent, Unwritable
@@ -38,10 +39,14 @@ _log = structlog.get_logger()
 class Journal:
     """The one way to the disk and to the clients. `ticket`s count batches: one is settled when it is on disk."""
 
-    def __init__(self, store: Storage, stored: Stored, feed: Feed, words: Words, blocking: RunBlocking) -> None:
+    def __init__(
+        self, store: Storage, stored: Stored, feed: Feed, words: Words, blocking: RunBlocking, clock: Clock
+    ) -> None:
         self.id = stored.journal
         self._failing = False
         self._store, self._feed, self._words, self._blocking = store, feed, words, blocking
+        self._clock = clock
+        self.counts = JournalCounts()
         self._assigned = stored.newest
         self._waiting: deque[tuple[Batch, tuple[Event, ...]]] = deque()
         self._appended = self._settled = self._attempts = 0
@@ -74,6 +79,11 @@ class Journal:
     def full(self) -> bool:
         """Whether so much waits for the disk that nothing more should be heard from the venue."""
         return len(self._waiting) >= WAITING_MAX_BATCHES
+
+    @property
+    def waiting_batches(self) -> int:
+        """How many batches wait for the disk."""
+        return len(self._waiting)
 
     @property
     def under_way(self) -> int | None:
@@ -180,7 +190,9 @@ class Journal:
             async with self._writing:
                 group = [self._waiting[i] for i in range(min(len(self._waiting), GROUP_MAX_BATCHES))]
                 self._attempts, self._under_way = self._attempts + 1, len(group)
+                began = self._clock()
                 await self._blocking(partial(self._store.commit, [batch for batch, _ in group]))
+                self.counts.commit_s.observe(self._clock().mono - began.mono)
         except Unwritable as error:
             self._under_way = 0
             self._failed(error)
@@ -201,6 +213,7 @@ class Journal:
         if not self._failing:
             _log.critical("journal_not_writable", error=str(error), waiting_batches=len(self._waiting))
         self._failing = True
+        self.counts.failures += 1
         self._wake()
 
     def _wake(self) -> None:
@@ -210,4 +223,5 @@ class Journal:
     def _number(self, body: Body, portfolio: str | None, now: Moment) -> Event:
         self._assigned += 1
         kind, text = self._words(body)
+        self.counts.events[portfolio, kind] += 1
         return Event(self._assigned, now.utc, portfolio, kind, text, body)

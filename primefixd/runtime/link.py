@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 import trio
-from attrs import frozen
+from attrs import Factory, frozen
 
 from primefixd.clock import Moment
 from primefixd.dispatch.limiter import Lane, SessionLimiter
@@ -25,6 +25,7 @@ from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, Report,
 from primefixd.prime import reports, requests
 from primefixd.prime.logon import Credentials, logon_body
 from primefixd.prime.reports import Unreadable
+from primefixd.runtime.counts import SessionCounts
 from primefixd.runtime.ports import Ports
 
 READ_BYTES_MAX = 65_536
@@ -98,7 +99,7 @@ class Owner(Protocol):
 
 @frozen
 class Line:
-    """What outlives the links of one session: whom it speaks for, its budget and its queue."""
+    """What outlives the links of one session: whom it speaks for, its budget, its queue and what it has done."""
 
     name: str
     credentials: Credentials
@@ -106,6 +107,7 @@ class Line:
     heartbeat_s: int
     limiter: SessionLimiter
     outbox: Outbox
+    counts: SessionCounts = Factory(SessionCounts)
 
 
 class Link:
@@ -116,6 +118,7 @@ class Link:
         self._line = line
         self._owner = owner
         self._clock = ports.clock
+        self._fix_log = ports.fix_log
         self._to_write = trio.Event()
         self._to_tick = trio.Event()
         self._numbers: OrderedDict[int, Asked] = OrderedDict()
@@ -168,8 +171,11 @@ class Link:
                 self._scope.cancel()
                 return
             else:
-                with trio.move_on_after(min((choice.delay_s for choice in choices), default=math.inf)):
+                wait_s = min((choice.delay_s for choice in choices), default=math.inf)
+                with trio.move_on_after(wait_s):
                     await self._to_write.wait()
+                if wait_s < math.inf:
+                    self._line.counts.limiter_wait_s += self._clock().mono - now.mono
 
     async def _log_on(self, stream: trio.abc.Stream) -> None:
         """Say Logon as soon as the budget allows, unless the venue hangs up before that."""
@@ -232,6 +238,7 @@ class Link:
         if outgoing is None:
             return
         began = self._clock()
+        self._fix_log.sent(self._line.name, outgoing.data, began.utc)  # before: part of it may arrive whatever follows
         try:
             with trio.fail_after(WRITE_MOST_S):
                 await stream.send_all(outgoing.data)
@@ -251,7 +258,11 @@ class Link:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 received = b""
             now = self._clock()
-            events = self.session.receive(bytes(received), now) if received else self.session.end_of_stream(now)
+            if received:
+                events = self.session.receive(bytes(received), now)
+                self._fix_log.received(self._line.name, self.session.decoded, now.utc)
+            else:
+                events = self.session.end_of_stream(now)
             self._deliver(events, now)
             self._watch_clock(now)
 

@@ -14,9 +14,10 @@ import structlog
 import trio
 
 from primefixd.clock import Moment
-from primefixd.dispatch.calendar import window_after
+from primefixd.dispatch.calendar import MaintenanceWindow, window_after
 from primefixd.dispatch.limiter import Window
 from primefixd.dispatch.outbox import Waiting
+from primefixd.dispatch.risk import Reference
 from primefixd.orders.keeping import Kept
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.model import (
@@ -34,9 +35,11 @@ from primefixd.orders.model import (
 from primefixd.orders.records import FillGap, OrderInDoubt, Unread
 from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, Report, RequestRejected
 from primefixd.runtime.answers import Cancelling, Noted, Page, QuoteAsked, Refused, Submitted
+from primefixd.runtime.counts import Census
+from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
 from primefixd.runtime.link import Asked, Word
-from primefixd.runtime.listing import page
+from primefixd.runtime.listing import page, seen
 from primefixd.runtime.parts import assemble
 from primefixd.runtime.record import Record
 from primefixd.runtime.rest import RestDesk
@@ -71,6 +74,7 @@ class Portfolio:
         self._moved, self._doubted, self._settled = trio.Event(), trio.Event(), trio.Event()
         self._parts = assemble(settings, shared, self, rest, self._record, self._writes, self.view)
         self._rate = settings.rate
+        self._counts = self._parts.hearing.counts
         self._asking_due = math.inf
         self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
         self._running = trio.CancelScope()
@@ -80,7 +84,9 @@ class Portfolio:
         self._parts.halts.restore(notes or {})
         if IDENTITY not in (notes or {}):
             self._write((), self._clock(), (Note(IDENTITY, settings.portfolio_id.encode()),))
-        self._restore(kept or Kept())
+        self._parts.disconnects.restore(notes or {})
+        shared.presence.listeners.append(self._wake)
+        self._restore(kept or Kept(), notes or {})
 
     # Running
 
@@ -128,6 +134,8 @@ class Portfolio:
     def forget(self) -> None:
         """It is in the configuration no more: words for its account are foreign from now on."""
         self._shared.accounts.pop(self._portfolio_id, None)
+        self._parts.door.close()
+        self._shared.presence.listeners.remove(self._wake)
 
     def change(self, settings: PortfolioSettings) -> None:
         """Become what `settings` say, with the same name and id; what did not change is not touched."""
@@ -138,6 +146,8 @@ class Portfolio:
             self._order_window.spend(now.mono)
         if self._parts.rest is not None:
             self._parts.rest.become(rest_credentials(settings))
+        self._parts.door.change(settings.risk)
+        self._parts.alarms.change(settings.halt_on)
         self._parts.reconciling.become(each.name for each in settings.sessions)
         for gone in self._parts.sessions.change(settings):
             moved, lost = self._parts.queueing.move_away(gone, now)
@@ -157,7 +167,10 @@ class Portfolio:
             for order in self._parts.ledger.quiet(now.mono, quiet_ask_s):
                 self._parts.asking.about(order)
             self._open_if_reconciled(now)
+            self._parts.disconnects.follow_up(now)
+            self._parts.halts.follow_up(now)
             due = min(
+                self._parts.disconnects.due(),
                 self._parts.queueing.next_deadline(),
                 self._parts.ledger.next_quiet(quiet_ask_s),
                 self._parts.reconciling.due(now.mono) if self._parts.gate.window is None else math.inf,
@@ -188,21 +201,22 @@ class Portfolio:
     # What clients ask (runtime.intake)
 
     async def submit(self, submission: Submission, client: str) -> Submitted | Refused:
-        return await self._parts.intake.submit(submission, client)
+        return self._counts.answered(await self._parts.intake.submit(submission, client))
 
     async def cancel(
         self, *, client_order_id: str | None = None, order_id: str | None = None, client: str
     ) -> Cancelling | Refused:
-        return await self._parts.intake.cancel(client_order_id=client_order_id, order_id=order_id, client=client)
+        taken = await self._parts.intake.cancel(client_order_id=client_order_id, order_id=order_id, client=client)
+        return self._counts.answered(taken)
 
     async def cancel_all(self, *, product_id: str | None, side: Side | None, client: str) -> int:
         return await self._parts.intake.cancel_all(product_id=product_id, side=side, client=client)
 
     async def replace(self, wanted: Replacement, client: str) -> Submitted | Refused:
-        return await self._parts.intake.replace(wanted, client)
+        return self._counts.answered(await self._parts.intake.replace(wanted, client))
 
     async def quote(self, request: QuoteRequest, client: str) -> QuoteAsked | Refused:
-        return await self._parts.intake.quote(request, client)
+        return self._counts.answered(await self._parts.intake.quote(request, client))
 
     async def resolve(self, client_order_id: str, opinion: Resolution) -> Noted | Refused:
         return await self._parts.intake.resolve(client_order_id, opinion)
@@ -215,6 +229,13 @@ class Portfolio:
 
     async def resume(self) -> bool:
         return await self._parts.halts.resume()
+
+    async def cancel_on_disconnect(self, client: str, grace_s: float | None) -> bool:
+        """Keep what the client wishes, None for nothing. Whether it is on disk already."""
+        return await self._journal.settled(self._parts.disconnects.keep(client, grace_s, self._clock()))
+
+    def refer(self, product_id: str, reference: Reference) -> Refused | None:
+        return self._parts.door.refer(product_id, reference, self._clock())
 
     async def restart(self, session: str | None) -> None:
         """Log that session out and on again, or all of them together; KeyError for one that is not here."""
@@ -262,20 +283,20 @@ class Portfolio:
     def sessions(self) -> tuple[SessionView, ...]:
         return self._parts.sessions.views()
 
+    @property
+    def window(self) -> MaintenanceWindow | None:
+        """The window that keeps it shut, from the last orders before it to its end; None while it stops."""
+        return None if self._parts.gate.stopping else self._parts.gate.window
+
+    def census(self) -> Census:
+        """What it has done since the start, and how its orders stand, counted."""
+        return self._parts.census()
+
     def view(self) -> PortfolioView:
         """This portfolio as an operator sees it."""
         now = self._clock()
-        live = self._parts.ledger.live()
-        return PortfolioView(
-            name=self.name,
-            state=self._parts.gate.state,
-            halted=self._parts.gate.halted,
-            open_orders=len(live),
-            in_doubt=sum(order.in_doubt for order in live),
-            unreconciled=self._parts.reconciling.unreconciled,
-            order_budget=self._order_window.left(now.mono),
-            next_window=window_after(self._shared.schedule, now.utc).start,
-        )
+        window = window_after(self._shared.schedule, now.utc)
+        return seen(self.name, self._parts, self._order_window.left(now.mono), window.start)
 
     # What links ask and tell (runtime.link.Owner, runtime.supervisor.SupervisorOwner)
 
@@ -352,10 +373,14 @@ class Portfolio:
 
     # Inside
 
-    def _restore(self, kept: Kept) -> None:
+    def _wake(self) -> None:
+        self._moved.set()
+
+    def _restore(self, kept: Kept, notes: Mapping[str, bytes]) -> None:
         """Take up what an earlier run left: what a crash made doubtful is in doubt, what never left may still leave."""
         now = self._clock()
         self._parts.ledger.restore(kept)
+        self._parts.door.restore(kept, notes, now)
         self._record(self._parts.ledger.restarted(now), now)
         for order in self._parts.ledger.live():
             if order.status is Status.QUEUED and self._parts.gate.halted:
@@ -391,8 +416,10 @@ class Portfolio:
                 self._parts.rest.want()
         self._settled.set()
         self._moved.set()
-        return self._write(told, now, notes)
+        ticket = self._write(told, now, notes)
+        self._parts.alarms.look(told, now)
+        return ticket
 
-    def _writes(self, ledger: Ledger) -> Record:
-        self._write = Record(self.name, ledger, self._journal)
+    def _writes(self, ledger: Ledger, door: Door) -> Record:
+        self._write = Record(self.name, ledger, self._journal, door)
         return self._write

@@ -17,6 +17,8 @@ import trio
 from attrs import frozen
 
 from primefixd.clock import Clock, Moment
+from primefixd.fix.codec import Garbled
+from primefixd.fix.message import Message
 from primefixd.runtime.settings import VenueSettings
 from primefixd.runtime.store import Batch, Stored, StoredEvent, open_store
 
@@ -70,9 +72,32 @@ class Storage(Protocol):
 OpenStore = Callable[[Path, str, datetime], Storage]
 
 
+class WireLog(Protocol):
+    """Is told of all that leaves and comes, by session; never waits and never fails."""
+
+    def sent(self, session: str, data: bytes, at: datetime) -> None: ...
+    def received(self, session: str, items: Sequence[Message | Garbled], at: datetime) -> None: ...
+
+
+class NoWireLog:
+    """Keeps nothing."""
+
+    def sent(self, session: str, data: bytes, at: datetime) -> None:
+        """Passed over."""
+
+    def received(self, session: str, items: Sequence[Message | Garbled], at: datetime) -> None:
+        """Passed over."""
+
+
+NOT_LOGGED = NoWireLog()
+
+
 @frozen
 class Ports:
-    """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text."""
+    """What the shell needs of the outside. `uniform(a, b)` draws a float, `new_id(now)` makes a UUIDv7 text.
+
+    `mask` takes the configured secrets out of a text of the venue's: it may repeat what it was shown.
+    """
 
     clock: Clock
     uniform: Callable[[float, float], float]
@@ -80,6 +105,8 @@ class Ports:
     open_stream: OpenStream
     open_store: OpenStore
     blocking: RunBlocking
+    fix_log: WireLog = NOT_LOGGED
+    mask: Callable[[str], str] = str
 
 
 async def in_thread(work: Callable[[], T], /) -> T:
@@ -149,6 +176,12 @@ async def describe(venue: VenueSettings) -> Connected | None:
         return Connected(stream.version(), stream.cipher()[0], stream.getpeercert(binary_form=True))
     finally:
         await trio.aclose_forcefully(stream)
+
+
+def certificate_until(stream: trio.abc.Stream) -> datetime | None:
+    """Until when the certificate is good that the peer of this connection showed; None where TLS is not ours."""
+    told = stream.getpeercert() if isinstance(stream, trio.SSLStream) else None
+    return datetime.fromtimestamp(ssl.cert_time_to_seconds(told["notAfter"]), UTC) if told else None
 
 
 def connect_error_in_words(error: BaseException) -> str:

@@ -5,6 +5,7 @@ its client lets us hold while the portfolio is closed waits in a queue of its ow
 Nothing here waits or publishes; what changes is returned.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from attrs import evolve, field, frozen
@@ -48,8 +49,11 @@ class Queueing:
                 if self.ledger.marked(order.key, order.client_order_id):
                     self.ledger.leaving(order.key, None)
 
-    def release(self, now: Moment) -> tuple[list[Change], list[Order]]:
-        """Let what was held leave, in the order in which it came; and the orders that must not any more (rule 25)."""
+    def release(self, now: Moment, fit: Callable[[Order, Moment], bool]) -> tuple[list[Change], list[Order]]:
+        """Let what was held leave, in the order in which it came; and the orders that must not any more (rule 25).
+
+        `fit` says whether the order may leave as far as that does not concern the queues.
+        """
         changes: list[Change] = []
         invalid: list[Order] = []
         for item in self._held.drain():
@@ -58,7 +62,8 @@ class Queueing:
                 continue
             pin = order.session if order.pinned else None
             session = self.route(order.terms.product_id, pin) or self._home(order)
-            if session is None or order.overdue(now.utc) or not self.sessions.put(session, item):
+            unfit = session is None or order.overdue(now.utc) or not fit(order, now)
+            if session is None or unfit or not self.sessions.put(session, item):
                 invalid.append(order)
             elif session != order.session:
                 changes.append(self.ledger.moved(order.key, session, now))

@@ -8,6 +8,7 @@ from attrs import frozen
 from primefixd.clock import Moment
 from primefixd.orders.ledger import Ledger
 from primefixd.orders.records import Contradicted, FillGap, OrderInDoubt
+from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.store import Note
@@ -21,6 +22,7 @@ class Record:
     portfolio: str
     ledger: Ledger
     journal: Journal
+    door: Door
 
     def __call__(self, changes: Iterable[Body], now: Moment, notes: tuple[Note, ...] = ()) -> int:
         """Hand `changes`, and whatever else changed in the ledger, to the journal; its ticket."""
@@ -30,4 +32,5 @@ class Record:
                 _log.error(
                     type(change).__name__, portfolio=self.portfolio, client_order_id=change.order.client_order_id
                 )
+        notes += self.door.follow(now)
         return self.journal.append(self.portfolio, self.ledger.keep(), told, now, notes)

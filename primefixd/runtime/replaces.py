@@ -4,6 +4,8 @@ One an order at a time. A replace that is lost or refused leaves the former term
 Nothing here waits; what changes is returned.
 """
 
+from collections.abc import Callable
+
 from attrs import evolve, frozen
 
 from primefixd.clock import Moment
@@ -21,6 +23,7 @@ from primefixd.runtime.sessions import Sessions
 ASKED_MAX = 100  # replaces of one order, refused ones included, since each keeps its id; then the order stays as it is
 TTL_S = 5.0  # how long a replace may wait to be sent; then the former terms stand
 RETRY_AFTER_MS = 200  # told to a client whose order is not yet ready for a replace
+Limited = Callable[[Order, Terms, Moment], Refused | None]
 _CHANGES = ("base_quantity", "quote_value", "limit_price", "stop_price", "expiry_time", "display_base_size")
 
 
@@ -41,8 +44,8 @@ class Replaces:
         self._sessions = sessions
         self._left: dict[str, str] = {}  # session that an order's replace left on, by the order's key
 
-    def ask(self, wanted: Replacement, new_id: str, client: str, now: Moment) -> Replacing | Refused:
-        """Let a replace leave as soon as it can, or say why it cannot be."""
+    def ask(self, wanted: Replacement, new_id: str, client: str, now: Moment, limited: Limited) -> Replacing | Refused:
+        """Let a replace leave as soon as it can, or say why it cannot be; `limited` says so of risk limits."""
         order = self._ledger.get(wanted.client_order_id)
         if order is None:
             what = f"There is no order {wanted.client_order_id}; list orders."
@@ -51,6 +54,7 @@ class Replaces:
         if self._ledger.used(new_id):
             return _repeated(order, new_id, terms)
         refused = _unready(order) or _unfit(order, wanted, terms) or self._too_many(order)
+        refused = refused or limited(order, terms, now)
         if refused is not None:
             return refused
         carrier = self._sessions.carrier(order.session)

@@ -13,6 +13,7 @@ from primefixd.dispatch.outbox import Outbox, Waiting
 from primefixd.dispatch.router import Candidate, Router
 from primefixd.orders.model import RequestKind
 from primefixd.prime.logon import Credentials
+from primefixd.runtime.counts import SessionCounts
 from primefixd.runtime.link import Line
 from primefixd.runtime.ports import Ports
 from primefixd.runtime.settings import PortfolioSettings, SessionRole, SessionSettings, VenueSettings
@@ -146,6 +147,10 @@ class Sessions:
 
     def views(self) -> tuple[SessionView, ...]:
         return tuple(supervisor.view() for supervisor in self._supervisors.values())
+
+    def counted(self) -> dict[str, SessionCounts]:
+        """What each has done since the start."""
+        return {name: supervisor.counted() for name, supervisor in self._supervisors.items()}
 
     def view(self, session: str) -> SessionView:
         return self._supervisors[session].view()

@@ -1,9 +1,11 @@
 """Settings of the trio shell, made by `config` from YAML and never from defaults hidden elsewhere."""
 
 from enum import StrEnum
+from pathlib import Path
 
 from attrs import frozen
 
+from primefixd.dispatch.risk import RiskLimits
 from primefixd.secret import Secret
 
 SESSIONS_PER_PORTFOLIO_MAX = 7  # prime-fix.md section 1, sessions
@@ -49,11 +51,25 @@ class RateSettings:
 
 
 @frozen(kw_only=True)
+class HaltSettings:
+    """What halts a portfolio by itself (order-rules.md 27): more than `in_doubt_max` orders in doubt, None for any."""
+
+    overfill: bool = False
+    contradiction: bool = False
+    in_doubt_max: int | None = None
+    cancel_open: bool = False
+
+
+@frozen(kw_only=True)
 class PortfolioSettings:
+    """`risk` None: no limits, as a configuration says by `risk: none`."""
+
     name: str
     portfolio_id: str
     rate: RateSettings = RateSettings()
     spread: bool = False
+    risk: RiskLimits | None = None
+    halt_on: HaltSettings = HaltSettings()
     sessions: tuple[SessionSettings, ...]
 
 
@@ -63,6 +79,15 @@ class RestSettings:
 
     url: str
     ca_file: str | None = None
+
+
+@frozen(kw_only=True)
+class FixLogSettings:
+    """Where all messages are written: a new file every `max_mb` MB (10^6 bytes), and `keep` old ones beside it."""
+
+    file: Path
+    max_mb: int = 50
+    keep: int = 10
 
 
 @frozen(kw_only=True)

@@ -4,6 +4,7 @@ A refused Logon is retried no faster than every 30 s and said in words; everythi
 full jitter. A bug inside a link is logged and treated like a lost connection: the other sessions go on.
 """
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Protocol
@@ -18,8 +19,9 @@ from primefixd.dispatch.router import Candidate
 from primefixd.fix.events import Ended, EndReason
 from primefixd.fix.session import Resend, Role, Session, SessionSettings
 from primefixd.prime.venue import TARGET_COMP_ID
+from primefixd.runtime.counts import SessionCounts
 from primefixd.runtime.link import CLOCK_REFUSE_S, Line, Link, Owner
-from primefixd.runtime.ports import Ports, connect_error_in_words
+from primefixd.runtime.ports import Ports, certificate_until, connect_error_in_words
 from primefixd.runtime.settings import SessionRole, VenueSettings
 from primefixd.runtime.views import SessionDay, SessionState, SessionView
 
@@ -28,6 +30,7 @@ BACKOFF_MOST_S = 30.0
 REFUSED_WAIT_S = 30.0  # at least, after a refused Logon
 REFUSED_JITTER_S = 5.0  # added to it, so that seven refusals do not come back as one burst
 STUCK_S = 60.0  # longer than any wait of a link or an attempt: whoever is that late does not move any more
+UNCONNECTED_SILENT, UNCONNECTED_FAILED = "timeout", "failed"  # why there was no connection, as it is counted
 HEALTHY_S = 60.0  # a session that was up for so long starts its back-off anew
 
 _PASSING = frozenset({SessionState.CONNECTING, SessionState.LOGGING_ON, SessionState.LOGGING_OUT})
@@ -89,7 +92,7 @@ class Supervisor:
         self._active_since: float | None = None
         self._last_error: str | None = None
         self._next_attempt_at: datetime | None = None
-        self._sent = self._received = self._garbled = self._unreadable = 0  # on links that are gone
+        self._garbled = self._unreadable = 0  # on links that are gone, as all that is in `line.counts`
         self._stopping = False
         self._restarting = self.leaving = self.quiet = False
         self.gone = trio.Event()
@@ -143,8 +146,8 @@ class Supervisor:
             since=self._since,
             last_error=self._last_error,
             next_attempt_at=self._next_attempt_at,
-            sent=self._sent + (session.sent if session else 0),
-            received=self._received + (session.received if session else 0),
+            sent=self.line.counts.sent.total() + (session.sent if session else 0),
+            received=self.line.counts.received.total() + (session.received if session else 0),
             queue=len(self.line.outbox),
             budget=self.line.limiter.left(self._ports.clock().mono),
             clock_offset_ms=_ms(self.clock_offset_s),
@@ -152,6 +155,14 @@ class Supervisor:
             garbled=self._garbled + (session.garbled if session else 0),
             unreadable=self._unreadable + (self._link.unreadable if self._link else 0),
         )
+
+    def counted(self) -> SessionCounts:
+        """What it has done since the start, as it stands now."""
+        counts, session = self.line.counts, self._link.session if self._link else None
+        if session is None:
+            return counts
+        sent, received = Counter(session.sent_by_type), Counter(session.received_by_type)
+        return evolve(counts, sent=counts.sent + sent, received=counts.received + received)
 
     def wake(self) -> None:
         """Something new may leave."""
@@ -161,6 +172,7 @@ class Supervisor:
     def logged_on(self, now: Moment) -> None:
         """The venue accepted the Logon."""
         self._active_since, self._last_error = now.mono, None
+        self.line.counts.logons += 1
         self._become(SessionState.ACTIVE)
 
     def stop(self) -> None:
@@ -183,7 +195,7 @@ class Supervisor:
 
     def become(self, line: Line) -> None:
         """Another configuration of the same session: what waits stays, and it logs on anew with that."""
-        self.line = evolve(line, outbox=self.line.outbox)
+        self.line = evolve(line, outbox=self.line.outbox, counts=self.line.counts)
         self.restart()
 
     @property
@@ -271,23 +283,30 @@ class Supervisor:
 
     async def _attempt(self) -> Attempt:
         self._attempts, self._restarting, self.quiet = self._attempts + 1, False, False
+        counts = self.line.counts
+        counts.connects += 1
         self._become(SessionState.CONNECTING)
         where = f"{self._venue.host}:{self._venue.port}"
         try:
             stream = await self._ports.open_stream(self._venue)
         except trio.TooSlowError:
+            counts.unconnected[UNCONNECTED_SILENT] += 1
             return Attempt(f"{where} did not answer in time; check the network and the address", False, 0.0)
         except (OSError, trio.BrokenResourceError) as error:
+            counts.unconnected[UNCONNECTED_FAILED] += 1
             return Attempt(f"cannot connect to {where}: {connect_error_in_words(error)}", False, 0.0)
+        counts.certificate_until = certificate_until(stream)
         if self._stopping or self._held:
             await trio.aclose_forcefully(stream)
             return Attempt("stopped", False, 0.0)
         ended = await self._converse(stream)
         if self._active_since is not None:
-            self._last_end, self._attempts = (self._ports.clock().utc, ended.text), 0
+            self._last_end, self._attempts = (self._ports.clock().utc, self._ports.mask(ended.text)), 0
         refused = ended.reason is EndReason.LOGON_REFUSED or self._active_since is None
+        if self._active_since is None and not (self._stopping or self._held or self._restarting):
+            counts.refused[ended.reason.lower()] += 1
         text = f"logon refused: {ended.text}" if ended.reason is EndReason.LOGON_REFUSED else ended.text
-        return Attempt(text, refused, self._up_s())
+        return Attempt(self._ports.mask(text), refused, self._up_s())
 
     async def _converse(self, stream: trio.abc.Stream) -> Ended:
         settings = SessionSettings(
@@ -304,8 +323,8 @@ class Supervisor:
         try:
             return await self._link.run(stream)
         finally:
-            self._sent += session.sent
-            self._received += session.received
+            self.line.counts.sent.update(session.sent_by_type)
+            self.line.counts.received.update(session.received_by_type)
             self._garbled += session.garbled
             self._unreadable += self._link.unreadable if self._link else 0
             self._link = None

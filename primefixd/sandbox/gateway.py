@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 import trio
 
+from primefixd import http
 from primefixd.clock import Clock, Moment
 from primefixd.fix import tags
 from primefixd.fix.message import Message
@@ -23,7 +24,6 @@ from primefixd.sandbox.exchange import Exchange
 from primefixd.sandbox.faults import Drop, Faults
 from primefixd.sandbox.intake import Intake
 from primefixd.sandbox.reporting import Answer, Malformed, Reply, Report, Told
-from primefixd.sandbox.rest import Answer as RestAnswer
 from primefixd.sandbox.rest import Endpoints
 from primefixd.sandbox.settings import SandboxSettings
 
@@ -109,7 +109,7 @@ class Gateway:
 
     # -- what is asked by REST
 
-    def answer_rest(self, method: str, target: str, headers: Mapping[str, str]) -> RestAnswer:
+    def answer_rest(self, method: str, target: str, headers: Mapping[str, str]) -> http.Answer:
         """Answers one REST request from the book as it is now."""
         now = self._clock()
         self.publish(self.exchange.advance(now))

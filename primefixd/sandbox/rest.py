@@ -1,7 +1,7 @@
 """The venue's REST endpoints as one function: a request in, an answer out (prime-fix.md section 6).
 
 Keys, signatures, rates and pages are checked and cut here, apart from `prime.rest`, so that a mistake there is refused
-here. It reads the book and changes nothing in it. How bytes become a request is in `http`.
+here. It reads the book and changes nothing in it. How bytes become a request is in `primefixd.http`.
 """
 
 import hmac
@@ -14,9 +14,9 @@ from typing import Final
 from urllib.parse import unquote
 
 import orjson
-from attrs import frozen
 
 from primefixd.clock import Moment
+from primefixd.http import Answer
 from primefixd.sandbox.asks import Target, Tif
 from primefixd.sandbox.book import FINAL, Book, OrdStatus, VenueFill, VenueOrder
 from primefixd.sandbox.counting import Bucket
@@ -57,12 +57,6 @@ _TIMES_IN_FORCE: Final[Mapping[str, str]] = {
     Tif.GTD: "GOOD_UNTIL_DATE_TIME",
 }
 _SIDES: Final = {"1": "BUY", "2": "SELL"}
-
-
-@frozen
-class Answer:
-    status: int
-    body: bytes
 
 
 class Endpoints:

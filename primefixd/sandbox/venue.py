@@ -10,8 +10,9 @@ from typing import Never
 import trio
 from attrs import frozen
 
+from primefixd import http
 from primefixd.clock import Clock, Moment
-from primefixd.sandbox import control, http
+from primefixd.sandbox import control
 from primefixd.sandbox.gateway import Gateway
 from primefixd.sandbox.settings import SandboxSettings
 
@@ -42,7 +43,9 @@ async def run(
         if settings.control_port is not None:
             control_port = await nursery.start(control.serve, gateway, settings.control_port)
         if settings.rest_port is not None:
-            rest_port = await nursery.start(http.serve, gateway.answer_rest, settings.rest_port)
+            rest = await trio.open_tcp_listeners(settings.rest_port, host="127.0.0.1")
+            nursery.start_soon(http.serve, gateway.answer_rest, rest)
+            rest_port = port_of(rest[0])
         task_status.started(Running(port_of(listeners[0]), control_port, rest_port))
     raise AssertionError("the listeners never end by themselves")
 

@@ -7,7 +7,7 @@ to be given up cuts the connection instead of leaving half a frame. It knows not
 
 from primefixd.websocket.connecting import connect
 from primefixd.websocket.connection import Closed, Connection, HandshakeFailed
-from primefixd.websocket.head import Head, Peer, Rejection, is_loopback
+from primefixd.websocket.head import Head, Peer, Rejection, is_loopback, is_loopback_host
 from primefixd.websocket.listening import Listener, listen, url_of
 from primefixd.websocket.nursery import background
 from primefixd.websocket.serving import ServerLimits, serve
@@ -24,6 +24,7 @@ __all__ = [
     "background",
     "connect",
     "is_loopback",
+    "is_loopback_host",
     "listen",
     "serve",
     "url_of",

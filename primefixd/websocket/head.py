@@ -87,7 +87,7 @@ def refusal(head: Head, origins: Collection[str]) -> Rejection | None:
     host, origin, key = head.header("host"), head.header("origin"), head.header("sec-websocket-key")
     if host is None:
         return Rejection(400, "The Host header is missing.")
-    if not head.peer.unix and not _loopback_host(host):
+    if not head.peer.unix and not is_loopback_host(host):
         return Rejection(403, "Host must be a loopback name, such as localhost or 127.0.0.1.")
     if origin is not None and origin not in origins:
         return Rejection(403, "Requests with an Origin are refused unless the configuration lists it.")
@@ -131,7 +131,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _loopback_host(value: str) -> bool:
+def is_loopback_host(value: str) -> bool:
+    """Whether the value of a Host header, with or without a port, names this machine's loopback."""
     host = _HOST.fullmatch(value)
     return host is not None and is_loopback(host[1].strip("[]"))
 

@@ -64,3 +64,16 @@ def test_a_pipe_is_decoded_while_it_is_open(tmp_path):
     process.stdin.flush()
     assert first_line(process) == "ExecutionReport\n"
     stop(process)
+
+
+def test_the_daemons_fix_log_reads_whole_though_its_secrets_are_masked(primefixd):
+    shown = {kind: data.decode().replace("\x01", "|") for kind, data in (("in", REPORT), ("out", LOGON))}
+    shown["out"] = shown["out"].replace("=signature|", "=***|").replace("=hush|", "=***|")
+    head = "2026-03-02T15:00:00.000123Z main-1"
+    garbled = f"{head} in garbled 57 bytes: the CheckSum is wrong\n"
+    log = garbled + "".join(f"{head} {way} {text}\n" for way, text in shown.items())
+    first, second = map(json.loads, primefixd("decode", "--json", stdin=log).stdout.splitlines())
+    assert (first["prefix"], first["name"], first["problems"]) == (f"{head} in", "ExecutionReport", [])
+    assert (second["prefix"], second["name"], second["problems"]) == (f"{head} out", "Logon", [])
+    wrong = json.loads(primefixd("decode", "--json", stdin=log.replace("|34=5|", "|34=6|")).stdout.splitlines()[0])
+    assert ["CheckSum" in problem for problem in wrong["problems"]] == [True]

@@ -125,7 +125,7 @@ def test_colour_is_for_terminals_and_never_with_no_color(rig, no_color):
 
 def test_a_daemon_that_stops_ends_tail_with_the_cursor_to_go_on_from(rig, tmp_path):
     config = tmp_path / "own.yaml"
-    own = re.sub(r"state_dir: .*", f"state_dir: {tmp_path / 'state'}", rig.config.read_text())
+    own = re.sub("(?m)^state_dir: .*", f"state_dir: {tmp_path / 'own'}", rig.config.read_text())
     config.write_text(own.replace(rig.url, f"unix:{tmp_path / 's'}"))
     config.chmod(0o600)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -23,6 +23,7 @@ CONFIG = """venue: {{host: {host}, port: {port}, ca_file: ca.pem, server_name: {
 portfolios:
   - name: main
     portfolio_id: p
+    risk: none
     sessions:
       - {{name: s, service_account_id: a, api_key: {{value: k}}, api_secret: {{value: x}}, passphrase: {{value: y}}}}
 """

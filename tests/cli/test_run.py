@@ -17,6 +17,7 @@ control:
 portfolios:
   - name: main
     portfolio_id: p
+    risk: none
     sessions:
       - {{name: main-1, service_account_id: a, {KEYS}, role: drop_copy}}
       - name: main-2
@@ -46,7 +47,7 @@ def checked(primefixd, tmp_path):
 def test_a_valid_configuration_is_counted(checked):
     done = checked(GOOD)
     assert (done.returncode, done.stdout) == (0, "configuration is valid: 1 portfolio, 2 sessions, 1 client\n")
-    assert "c.yaml:10: " in done.stderr and "(warning)" in done.stderr
+    assert "c.yaml:11: " in done.stderr and "(warning)" in done.stderr
 
 
 def test_the_counts_are_there_for_programs(checked):
@@ -92,25 +93,27 @@ def test_no_secret_is_ever_shown(checked):
 def elsewhere(rig, folder):
     """The rig's configuration with a state directory of its own."""
     config = folder / "elsewhere.yaml"
-    config.write_text(re.sub(r"state_dir: .*", f"state_dir: {folder / 'own'}", rig.config.read_text()))
+    config.write_text(re.sub("(?m)^state_dir: .*", f"state_dir: {folder / 'own'}", rig.config.read_text()))
     config.chmod(0o600)
     return config
 
 
-def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configuration(rig, primefixd, tmp_path):
-    config = elsewhere(rig, tmp_path)
-    done = primefixd("run", "--config", config)
+def test_a_state_folder_in_use_is_one_sentence(rig, primefixd):
+    done = primefixd("run", "--config", rig.config)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("cannot listen: ")
-    assert f"or change control.listen in {config}" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"another primefixd (process {rig.daemon.pid}) uses ")
     assert "Traceback" not in done.stderr
 
 
-def test_a_state_directory_in_use_is_one_sentence(rig, primefixd):
-    done = primefixd("run", "--config", rig.config)
+def test_a_control_address_in_use_is_one_sentence_and_no_refusal_of_the_configuration(rig, primefixd, tmp_path):
+    config = tmp_path / "own.yaml"
+    config.write_text(re.sub("(?m)^state_dir: .*", f"state_dir: {tmp_path / 'own'}", rig.config.read_text()))
+    config.chmod(0o600)
+    done = primefixd("run", "--config", config)
     assert done.returncode == 1
-    assert "another primefixd" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr and "+---" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("cannot listen: ")
+    assert "or change control.listen " in done.stderr and str(config) in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_orders_kept_for_another_account_are_refused_as_a_wrong_configuration(rig, primefixd, tmp_path):

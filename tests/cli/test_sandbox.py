@@ -109,8 +109,9 @@ def test_a_ca_file_of_somebody_else_is_left_alone(play, primefixd, tmp_path):
 
 
 def test_it_plays_on_this_machine_only(primefixd, tmp_path):
-    text = "venue: {host: fix.example.com, port: 4198}\nportfolios: [{name: m, portfolio_id: p, sessions: [{name: s, "
-    text += "service_account_id: a, api_key: {value: k}, api_secret: {value: s}, passphrase: {value: w}}]}]\n"
+    text = "venue: {host: fix.example.com, port: 4198}\nportfolios: [{name: m, portfolio_id: p, risk: none, "
+    text += "sessions: [{name: s, service_account_id: a, api_key: {value: k}, api_secret: {value: s}, "
+    text += "passphrase: {value: w}}]}]\n"
     (tmp_path / "far.yaml").write_text(text)
     (tmp_path / "far.yaml").chmod(0o600)
     done = primefixd("sandbox", "--config", "far.yaml")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 
 from primefixd.config import ConfigError, Loaded, load
 from primefixd.control.settings import Right
+from primefixd.dispatch.risk import Brake, RiskLimits
+from primefixd.orders.model import OrderType
 from primefixd.runtime.settings import RestSettings, SessionRole
 from primefixd.secret import Secret
 
@@ -33,6 +36,7 @@ rest: {url: https://api.prime.coinbase.com/v1}
 portfolios:
   - name: main
     portfolio_id: p-1
+    risk: none
     sessions:
       - name: one
         service_account_id: s-1
@@ -205,21 +209,41 @@ MISTAKES = [
     ("token: {env: TOKEN}", "token: {credential: ../x}", 8, "control.clients[0].token", "by its file name"),
     ("token: {env: TOKEN}", "token: {file: none}", 8, "control.clients[0].token", "no such file"),
     ("token: {env: TOKEN}", "token: {file: .}", 8, "control.clients[0].token", "is not a file"),
-    ("api_key: {env: KEY_1}", "api_key: {env: LINES}", 18, "portfolios[0].sessions[0].api_key", "cannot be a secret"),
-    ("api_key: {env: KEY_1}", "api_key: {env: BYTES}", 18, "portfolios[0].sessions[0].api_key", "cannot be a secret"),
-    ("api_key: {env: KEY_1}", "api_key:", 18, "portfolios[0].sessions[0].api_key", "must be a secret such as"),
-    ("        api_key: {env: KEY_1}\n", "", 16, "portfolios[0].sessions[0].api_key", "is missing"),
+    ("api_key: {env: KEY_1}", "api_key: {env: LINES}", 19, "portfolios[0].sessions[0].api_key", "cannot be a secret"),
+    ("api_key: {env: KEY_1}", "api_key: {env: BYTES}", 19, "portfolios[0].sessions[0].api_key", "cannot be a secret"),
+    ("api_key: {env: KEY_1}", "api_key:", 19, "portfolios[0].sessions[0].api_key", "must be a secret such as"),
+    ("        api_key: {env: KEY_1}\n", "", 17, "portfolios[0].sessions[0].api_key", "is missing"),
     # portfolios and sessions
-    ("{env: KEY_2}", "{env: SAME}", 23, "portfolios[0].sessions[1].api_key", "sessions[0].api_key in line 18"),
-    ("service_account_id: s-2", "service_account_id: s-1", 22, "portfolios[0].sessions[1].service_account_id", "17;"),
-    ("- name: two", "- name: one", 21, "portfolios[0].sessions[1].name", "across all portfolios"),
-    ("role: drop_copy", "role: both", 26, "portfolios[0].sessions[1].role", "one of orders, drop_copy"),
-    ("role: drop_copy", "heartbeat_s: 301", 26, "portfolios[0].sessions[1].heartbeat_s", "from 1 to 300"),
-    ("role: drop_copy", "heartbeat_s: 30s", 26, "portfolios[0].sessions[1].heartbeat_s", "must be a whole number"),
-    ("role: drop_copy", "hartbeat_s: 30", 26, "portfolios[0].sessions[1].hartbeat_s", "did you mean heartbeat_s?"),
+    ("{env: KEY_2}", "{env: SAME}", 24, "portfolios[0].sessions[1].api_key", "sessions[0].api_key in line 19"),
+    ("service_account_id: s-2", "service_account_id: s-1", 23, "portfolios[0].sessions[1].service_account_id", "18;"),
+    ("- name: two", "- name: one", 22, "portfolios[0].sessions[1].name", "across all portfolios"),
+    ("role: drop_copy", "role: both", 27, "portfolios[0].sessions[1].role", "one of orders, drop_copy"),
+    ("role: drop_copy", "heartbeat_s: 301", 27, "portfolios[0].sessions[1].heartbeat_s", "from 1 to 300"),
+    ("role: drop_copy", "heartbeat_s: 30s", 27, "portfolios[0].sessions[1].heartbeat_s", "must be a whole number"),
+    ("role: drop_copy", "hartbeat_s: 30", 27, "portfolios[0].sessions[1].hartbeat_s", "did you mean heartbeat_s?"),
     ("- name: main\n", "- name: main\n    rate: {margin_ms: -1}\n", 14, "portfolios[0].rate.margin_ms", "0 to 500"),
     ("- name: main\n", "- name: main\n    rate: 50\n", 14, "portfolios[0].rate", "must be an object with"),
     ("- name: main\n", "- name: main\n    spread: 1\n", 14, "portfolios[0].spread", "must be true or false"),
+    # risk
+    ("    risk: none\n", "", 13, "portfolios[0].risk", "of the portfolio main is not there; write its limits, or"),
+    ("risk: none", "risk:", 15, "portfolios[0].risk", "of the portfolio main is not there"),
+    ("risk: none", "risk: nothing", 15, "portfolios[0].risk", "must be an object with"),
+    ("risk: none", "risk: {open_orders: 1}", 15, "portfolios[0].risk.open_orders", "did you mean open_orders_max?"),
+    ("risk: none", "risk: {order_quote_value_max: 5}", 15, "portfolios[0].risk.order_quote_value_max", "in quotes"),
+    (
+        "risk: none",
+        "risk: {order_base_quantity_max: {BTC-USD: 5}}",
+        15,
+        "portfolios[0].risk.order_base_quantity_max.BTC-USD",
+        "in quotes",
+    ),
+    ("risk: none", "risk: {order_base_quantity_max: 5}", 15, "portfolios[0].risk.order_base_quantity_max", "by prod"),
+    ("risk: none", "risk: {order_types: [LIMITS]}", 15, "portfolios[0].risk.order_types[0]", "must be one of MARKET"),
+    ("risk: none", "risk: {rejects: {max: 0, per_s: 1}}", 15, "portfolios[0].risk.rejects.max", "must be from 1"),
+    ("risk: none", "risk: {rejects: {max: 1, per_s: 301}}", 15, "portfolios[0].risk.rejects.per_s", "to 300"),
+    ("[read, trade]", "[read]\n      risk: {open_orders_max: -1}", 11, "control.clients[0].risk.open_orders_max", "0"),
+    ("risk: none", "risk: none\n    halt_on: {in_doubt_max: -1}", 16, "portfolios[0].halt_on.in_doubt_max", "from 0"),
+    ("risk: none", "risk: none\n    halt_on: {overfil: true}", 16, "portfolios[0].halt_on.overfil", "mean overfill?"),
     # schedule and rest
     ("rest:", "schedule: {window: 17:00}\nrest:", 11, "schedule.window", 'such as "17:00-17:05", not 17:00'),
     ("rest:", "schedule: {window: 17:00-25:00}\nrest:", 11, "schedule.window", "must be two times of day"),
@@ -242,6 +266,34 @@ def test_a_mistake_is_told_by_line_and_key(file: Path, old: str, new: str, line:
     assert "t0ken" not in what and "1234" not in what
 
 
+def test_limits_are_read_as_they_are_written(file: Path) -> None:
+    risk = (
+        '{order_base_quantity_max: {BTC-USD: "2.50"}, order_quote_value_max: "100", price_collar_percent: "5", '
+        "reference_max_age_s: 3, open_orders_max: 7, new_orders_per_second_max: 2, products: [BTC-USD], "
+        'order_types: [LIMIT], daily_notional_max: "1000", identical_orders: {max: 3, per_s: 1.5}, '
+        "rejects: {max: 4, per_s: 60}}"
+    )
+    written = RiskLimits(
+        order_base_quantity_max={"BTC-USD": Decimal("2.50")},
+        order_quote_value_max=Decimal(100),
+        price_collar_percent=Decimal(5),
+        reference_max_age_s=3,
+        open_orders_max=7,
+        new_orders_per_second_max=2,
+        products=frozenset({"BTC-USD"}),
+        order_types=frozenset({OrderType.LIMIT}),
+        daily_notional_max=Decimal(1000),
+        identical_orders=Brake(max=3, per_s=1.5),
+        rejects=Brake(max=4, per_s=60),
+    )
+    file.write_text(changed("risk: none", f"risk: {risk}").replace("trade]", f"trade]\n      risk: {risk}"))
+    loaded = load(file, None, ENV).settings
+    assert loaded.portfolios[0].risk == loaded.control.clients[0].risk == written
+    file.write_text(GOOD)
+    loaded = load(file, None, ENV).settings
+    assert loaded.portfolios[0].risk is loaded.control.clients[0].risk is None
+
+
 def test_an_eighth_session_or_none_at_all(file: Path) -> None:
     more = "".join(
         f"      - {{name: n{n}, service_account_id: a{n}, api_key: {{value: x{n}}}, api_secret: {{env: S}},"
@@ -251,7 +303,7 @@ def test_an_eighth_session_or_none_at_all(file: Path) -> None:
     file.write_text(GOOD + "".join(more.splitlines(keepends=True)[:5]))
     assert len(load(file, None, ENV).settings.portfolios[0].sessions) == 7
     ((line, key, what),) = refused(file, GOOD + more)
-    assert (line, key) == (15, "portfolios[0].sessions")
+    assert (line, key) == (16, "portfolios[0].sessions")
     assert "1 to 7 sessions" in what
     told = refused(file, GOOD[: GOOD.index("    sessions:")] + "    sessions: []\n")
     assert [key for _, key, _ in told] == ["portfolios[0].sessions"]
@@ -262,14 +314,14 @@ def test_names_and_keys_are_compared_across_portfolios(file: Path) -> None:
     second = GOOD[GOOD.index("  - name: main") :]
     told = refused(file, GOOD + second)
     assert [(line, key) for line, key, _ in told] == [
-        (27, "portfolios[1].name"),
-        (28, "portfolios[1].portfolio_id"),
-        (30, "portfolios[1].sessions[0].name"),
-        (31, "portfolios[1].sessions[0].service_account_id"),
-        (32, "portfolios[1].sessions[0].api_key"),
-        (35, "portfolios[1].sessions[1].name"),
-        (36, "portfolios[1].sessions[1].service_account_id"),
-        (37, "portfolios[1].sessions[1].api_key"),
+        (28, "portfolios[1].name"),
+        (29, "portfolios[1].portfolio_id"),
+        (32, "portfolios[1].sessions[0].name"),
+        (33, "portfolios[1].sessions[0].service_account_id"),
+        (34, "portfolios[1].sessions[0].api_key"),
+        (37, "portfolios[1].sessions[1].name"),
+        (38, "portfolios[1].sessions[1].service_account_id"),
+        (39, "portfolios[1].sessions[1].api_key"),
     ]
 
 
@@ -291,8 +343,8 @@ def test_all_mistakes_at_once_by_line(file: Path) -> None:
         (5, "control.listen[0]"),
         (8, "control.clients[0].token"),
         (9, "control.clients[0].portfolios[0]"),
-        (22, "portfolios[0].sessions[1].service_account_id"),
-        (26, "portfolios[0].sessions[1].heartbeat_s"),
+        (23, "portfolios[0].sessions[1].service_account_id"),
+        (27, "portfolios[0].sessions[1].heartbeat_s"),
     ]
 
 

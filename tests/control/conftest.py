@@ -30,6 +30,7 @@ CLIENTS = (
     allowed("other", TRADE, "second"),
     allowed("everything", TRADE),
     allowed("admin", ADMIN),
+    allowed("prices", frozenset({Right.REFERENCE}), "main"),
 )
 
 
@@ -81,6 +82,8 @@ async def desk_and_rig(nursery):
             clock=virtual_clock,
             about=about,
             schedule=schedule,
+            doors=rig.shared.doors,
+            presence=rig.shared.presence,
         ),
         rig,
     )

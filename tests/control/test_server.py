@@ -223,7 +223,7 @@ ADMIN = {"order.resolve", "order.adopt", "portfolio.halt", "portfolio.resume", "
     ("name", "may"),
     [("reader", {"order.get", "order.list", "events.subscribe", "events.unsubscribe", "portfolio.list",
                  "session.list", "server.info"}),
-     ("trader", set(parameters.METHODS) - ADMIN), ("admin", ADMIN)],
+     ("trader", set(parameters.METHODS) - ADMIN - {"reference.set"}), ("admin", ADMIN), ("prices", {"reference.set"})],
 )  # fmt: skip
 async def test_rights_by_method(plane, autojump_clock, name, may):
     params = {"order.submit": ORDER, "order.cancel": {"client_order_id": "x"}, "order.get": {"client_order_id": "x"}}
@@ -236,6 +236,8 @@ async def test_rights_by_method(plane, autojump_clock, name, may):
     params["order.adopt"] = {"order_id": "x"}
     params |= {"portfolio.halt": {"portfolio": "*"}, "portfolio.resume": {"portfolio": "*"}}
     params["session.restart"] = {"session": "m-1"}
+    params["connection.cancel_on_disconnect"] = {"enabled": False}
+    params["reference.set"] = {"product_id": "BTC-USD", "price": "1", "time": "2026-03-02T15:00:00Z"}
     params["order.replace"] = {"client_order_id": "x", "limit_price": "1"}
     params["quote.request"] = {"product_id": "BTC-USD", "side": "BUY", "base_quantity": "1", "limit_price": "1"}
     async with plane.connect(name) as who:

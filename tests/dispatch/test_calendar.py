@@ -1,12 +1,12 @@
 """The venue's window in UTC, around the days when New York changes its clocks."""
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from primefixd.dispatch.calendar import MaintenanceWindow, Schedule, window_after
+from primefixd.dispatch.calendar import MaintenanceWindow, Schedule, trading_day, window_after
 
 NEW_YORK = Schedule("America/New_York", time(17, 0), time(17, 5))
 
@@ -93,3 +93,17 @@ def test_an_unknown_zone_is_named(zone: str) -> None:
 def test_a_window_of_no_length_is_refused() -> None:
     with pytest.raises(ValueError, match="another time of day"):
         Schedule("America/New_York", time(17, 0), time(17, 0))
+
+
+@pytest.mark.parametrize(
+    ("utc", "day"),
+    [
+        ("2026-03-02T21:59:59", date(2026, 3, 2)),
+        ("2026-03-02T22:00", date(2026, 3, 3)),
+        ("2026-03-03T04:59", date(2026, 3, 3)),
+        ("2026-07-01T20:59:59", date(2026, 7, 1)),  # in summer time
+        ("2026-07-01T21:00", date(2026, 7, 2)),
+    ],
+)
+def test_the_trading_day_turns_at_17_of_new_york(utc, day):
+    assert trading_day(datetime.fromisoformat(utc).replace(tzinfo=UTC)) == day

@@ -23,7 +23,7 @@ from primefixd.dispatch.calendar import Schedule
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import Journal
 from primefixd.runtime.portfolio import Portfolio
-from primefixd.runtime.ports import system_ports
+from primefixd.runtime.ports import system_clock, system_ports
 from primefixd.runtime.settings import ReconcileSettings, VenueSettings
 from primefixd.runtime.shared import Shared
 from tests.support.scripted import settings
@@ -146,7 +146,7 @@ async def last_error(nursery: trio.Nursery, venue: VenueSettings) -> str | None:
     """What a session with real ports says after its first attempt; None once it waits for the Logon's answer."""
     store = MemoryStore()
     shared = Shared(
-        journal=Journal(store, store.load(), Feed(), render.told, in_place),
+        journal=Journal(store, store.load(), Feed(), render.told, in_place, system_clock),
         ports=system_ports(),
         venue=venue,
         schedule=far_from_now(),

@@ -109,7 +109,7 @@ def forget(ledger: Ledger) -> None:
 
 def test_a_restart_forgets_nothing_else_of_an_order() -> None:
     unkept = {field.name for field in attrs.fields(Entry) if field.metadata == UNKEPT}
-    assert unkept == {"executions", "written", "asking", "answer", "gap_asks"}
+    assert unkept == {"executions", "written", "asking", "answer", "gap_asks", "traded"}
 
 
 def seen(ledger: Ledger) -> object:

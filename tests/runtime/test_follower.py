@@ -14,6 +14,7 @@ from primefixd.runtime import journal as journals
 from primefixd.runtime.feed import Feed, Overflowed
 from primefixd.runtime.follower import Follower
 from primefixd.runtime.journal import Journal
+from primefixd.runtime.ports import system_clock
 from tests.support.lives import soon
 from tests.support.scripted import virtual_clock
 from tests.support.storage import MemoryStore
@@ -26,7 +27,7 @@ class Written:
         self.store = store or MemoryStore()
         stored = self.store.load()
         self.feed = Feed(stored.newest)
-        self.journal = Journal(self.store, stored, self.feed, render.told, self.store.blocking)
+        self.journal = Journal(self.store, stored, self.feed, render.told, self.store.blocking, system_clock)
         nursery.start_soon(self.journal.run)
 
     async def write(self, count: int) -> None:

@@ -16,6 +16,7 @@ from primefixd.runtime import journal as journals
 from primefixd.runtime.answers import Cancelling, Reason, Refused, Sent, Submitted
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import DURABLE_MOST_S, RETRY_S, Journal
+from primefixd.runtime.ports import system_clock
 from primefixd.runtime.store import Batch, Note, Unwritable
 from primefixd.runtime.views import SessionState
 from tests.support.lives import fill, heard, life, opened, order, said, soon, submit, up
@@ -44,7 +45,7 @@ class Written:
         self.store = store
         stored = store.load()
         self.feed = Feed(stored.newest)
-        self.journal = Journal(store, stored, self.feed, render.told, store.blocking)
+        self.journal = Journal(store, stored, self.feed, render.told, store.blocking, system_clock)
         self.told = self.feed.subscribe(None, stored.newest)
 
     def append(self, words: str = "odd", portfolio: str | None = "main") -> int:

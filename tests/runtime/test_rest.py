@@ -20,6 +20,7 @@ import trustme
 from attrs import evolve
 from trio.testing import MockClock
 
+from primefixd import http
 from primefixd.clock import Moment
 from primefixd.fix.message import Message
 from primefixd.orders.model import OrderType, Side
@@ -29,9 +30,10 @@ from primefixd.runtime import rest
 from primefixd.runtime.http import open_client
 from primefixd.runtime.rest import Rest, RestDesk, RestFailed
 from primefixd.runtime.settings import RestSettings
-from primefixd.sandbox import asks, http
+from primefixd.sandbox import asks
 from primefixd.sandbox.gateway import Gateway
 from primefixd.sandbox.settings import Account, SandboxSettings
+from primefixd.sandbox.venue import port_of
 from primefixd.secret import Secret
 
 BEGIN = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -90,7 +92,9 @@ class Floor:
     @asynccontextmanager
     async def open(self, credentials: Credentials = ME) -> AsyncIterator[RestDesk]:
         async with trio.open_nursery() as nursery:
-            port = await nursery.start(http.serve, self.gateway.answer_rest, 0)
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(http.serve, self.gateway.answer_rest, listeners)
+            port = port_of(listeners[0])
             shared = Rest(RestSettings(url=f"http://127.0.0.1:{port}/v1/"), clock)
             yield RestDesk(credentials, shared)
             await shared.aclose()

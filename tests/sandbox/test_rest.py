@@ -15,11 +15,14 @@ import httpx
 import pytest
 import trio
 
+from primefixd import http
 from primefixd.clock import Moment
-from primefixd.sandbox import control, http, rest
+from primefixd.http import server
+from primefixd.sandbox import control, rest
 from primefixd.sandbox.gateway import Gateway
 from primefixd.sandbox.rest import Endpoints
 from primefixd.sandbox.settings import Account, SandboxSettings
+from primefixd.sandbox.venue import port_of
 
 LIMIT = "11={id}|38=1|40=2|44=59000|54=1|55=BTC-USD|59=1|847=L"
 MARKET = "11={id}|38=1|40=1|54=1|55=BTC-USD|59=3|847=M"
@@ -332,7 +335,9 @@ def house(accounts: tuple[Account, ...]) -> Open:
 
         gateway = Gateway(SandboxSettings(accounts=accounts, **settings), None, clock)
         async with trio.open_nursery() as nursery:
-            yield await nursery.start(http.serve, gateway.answer_rest, 0), gateway
+            listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
+            nursery.start_soon(http.serve, gateway.answer_rest, listeners)
+            yield port_of(listeners[0]), gateway
             nursery.cancel_scope.cancel()
 
     return running
@@ -405,7 +410,7 @@ async def test_what_is_no_request_harms_nobody(
 async def test_one_connection_too_many_is_closed(
     house: Open, accounts: tuple[Account, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "CONNECTIONS_MAX", 1)
+    monkeypatch.setattr(server, "CONNECTIONS_MAX", 1)
     async with house() as (port, _):
         async with await trio.open_tcp_stream("127.0.0.1", port) as first:
             await first.send_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -203,7 +203,7 @@ def shared(
         blocking=store.blocking,
     )
     made = Shared(
-        journal=Journal(store, stored, feed, render.told, store.blocking),
+        journal=Journal(store, stored, feed, render.told, store.blocking, wall.ours),
         ports=ports,
         venue=VenueSettings(host="127.0.0.1", port=1, tls=False),
         schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),

@@ -58,6 +58,7 @@ def configuration(folder: Path, *, portfolios: int = 1, sessions: int = 2, drop_
             f"  - name: p{p}",
             f"    portfolio_id: portfolio-{p}",
             f"    spread: {str(more.get('spread', False)).lower()}",
+            f"    risk: {more.get('risk', 'none')}",
         ]
         lines += ["    sessions:"]
         for s in range(sessions):

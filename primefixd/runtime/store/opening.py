@@ -1,8 +1,8 @@
 """Opening the journal: what is there, is it whole, is it all; else refused with the name of the file, or remarked.
 
 A commit is on disk before the seal says so. So a journal behind its seal has lost commits, and is refused until a
-person removes the seal. Then, as wherever no seal can be read, the journal goes on under a new id: a cursor may not
-name one event to one client and another one to the next. Nothing is written before everything has been verified.
+person removes the seal. Then, as wherever no seal can be read or the journal is a backup, it goes on under a new id: a
+cursor may not name one event to one client and another one to the next. Nothing is written before all is verified.
 """
 
 import os
@@ -49,7 +49,7 @@ def open_journal(files: Files, new_journal_id: str, now: datetime) -> Opened:
         read_through(files.database)
         return _open(files, log, fresh)
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise _refusal(files, log, error) from error
+        raise refusal(files, log, error) from error
 
 
 def _create(files: Files, fresh: Meta) -> None:
@@ -83,20 +83,22 @@ def _open(files: Files, log: wal.Log, fresh: Meta) -> Opened:
         opened.callback(reader.close)
         schema.check_format(reader, files.database)
         sealed = seal.read()
-        _check_seal(files, log, sealed, read_meta(reader))
+        check_seal(files, log, sealed, read_meta(reader))
         meta, oldest = verify(reader)
         writer = schema.writer(files.database)
         opened.callback(writer.close)
         remarks = _remarks(files, log)
-        if sealed is None:
+        if sealed is None or sealed.backup:
+            seal.clear()  # a kill between here and the new seal must not leave the seal of another journal
             meta = _renamed(writer, meta, fresh)
-            remarks = (*remarks, _unsealed(files, meta))
+            remarks = (*remarks, _restored(files, meta) if sealed else _unsealed(files, meta))
         seal.begin(Seal(meta.journal, meta.number))
         opened.pop_all()
     return Opened(writer, reader, seal, meta, oldest, remarks)
 
 
-def _check_seal(files: Files, log: wal.Log, sealed: Seal | None, meta: Meta) -> None:
+def check_seal(files: Files, log: wal.Log, sealed: Seal | None, meta: Meta) -> None:
+    """Raises StoreRefused if the journal is not the sealed one, or has lost commits that were sealed."""
     if sealed is None:
         return
     if sealed.journal != meta.journal:
@@ -127,6 +129,13 @@ def _unsealed(files: Files, meta: Meta) -> str:
     )
 
 
+def _restored(files: Files, meta: Meta) -> str:
+    return (
+        f"{files.folder} is a backup, so what came after it is not known here; went on from commit {meta.number - 1} "
+        f"with cursor {meta.tallies['events'].last} under the new journal id {meta.journal}"
+    )
+
+
 def _remarks(files: Files, log: wal.Log) -> tuple[str, ...]:
     if not log.readable:
         return (f"the header of {files.wal} could not be read, so it was not used; no sealed commit is missing",)
@@ -144,7 +153,8 @@ def _bad_frame(files: Files, log: wal.Log) -> str:
     return "" if log.bad_frame is None else f" (frame {log.bad_frame} of {files.wal.name} is damaged)"
 
 
-def _refusal(files: Files, log: wal.Log, error: Exception) -> StoreRefused:
+def refusal(files: Files, log: wal.Log, error: Exception) -> StoreRefused:
+    """What a failure of SQLite's, or rows that are not as they were written, mean for who asked."""
     if isinstance(error, sqlite3.Error) and (why := reason(error)) is not None:
         return StoreRefused(f"{files.database} cannot be opened: {why} ({error})")
     return StoreRefused(f"{files.database} is damaged: {error}{_bad_frame(files, log)}; {_START_ANEW}")

@@ -1,7 +1,8 @@
 """The seal: the number of the newest durable commit, beside the journal, so that lost commits are noticed.
 
 It is written after the commit is durable, and not synced: after a kill it is there, after a power cut it may be some
-commits behind, but never ahead of the journal. A journal that is behind its seal has lost commits.
+commits behind, but never ahead of the journal. A journal that is behind its seal has lost commits. A backup's seal is
+of another kind: who goes on from a backup goes on without what came after it.
 """
 
 import os
@@ -14,20 +15,29 @@ from attrs import frozen
 from primefixd.runtime.store.folder import private_file
 
 SEAL_BYTES_MAX = 4096
-_LINE = re.compile(rb"(primefixd-seal 1 (\S+) (\d{19}) )([0-9a-f]{8})\n")
+_LINE = re.compile(rb"(primefixd-(seal|backup) 1 (\S+) (\d{19}) )([0-9a-f]{8})\n")
 
 
 @frozen
 class Seal:
-    """Which journal, and how many commits it has had."""
+    """Which journal, and how many commits it has had; `backup`: had when it was copied."""
 
     journal: str
     number: int
+    backup: bool = False
 
     def line(self) -> bytes:
         """As written: always as long for one journal, so that writing over it leaves nothing behind."""
-        text = f"primefixd-seal 1 {self.journal} {self.number:019d} ".encode()
+        text = f"primefixd-{'backup' if self.backup else 'seal'} 1 {self.journal} {self.number:019d} ".encode()
         return text + f"{crc32(text):08x}\n".encode()
+
+
+def read(content: bytes) -> Seal | None:
+    """What a seal's file says; None when it is empty or cannot be relied on."""
+    found = _LINE.fullmatch(content)
+    if found is None or crc32(found[1]) != int(found[5], 16):
+        return None
+    return Seal(found[3].decode("ascii", "replace"), int(found[4]), found[2] == b"backup")
 
 
 class SealFile:
@@ -38,10 +48,12 @@ class SealFile:
 
     def read(self) -> Seal | None:
         """What is sealed; None when it is empty or cannot be relied on."""
-        found = _LINE.fullmatch(os.pread(self._file, SEAL_BYTES_MAX, 0))
-        if found is None or crc32(found[1]) != int(found[4], 16):
-            return None
-        return Seal(found[2].decode("ascii", "replace"), int(found[3]))
+        return read(os.pread(self._file, SEAL_BYTES_MAX, 0))
+
+    def clear(self) -> None:
+        """Seal nothing, for good. Raises OSError."""
+        os.ftruncate(self._file, 0)
+        os.fsync(self._file)
 
     def begin(self, seal: Seal) -> None:
         """Write it for good, whatever was there. Raises OSError."""

@@ -1,18 +1,18 @@
-"""A small HTTP/1.1 server on the loopback, for the REST endpoints: bytes to requests and answers to bytes, by h11.
+"""A small HTTP/1.1 server for the loopback: bytes to requests and answers to bytes, by h11.
 
-It knows nothing of orders. A peer that breaks the protocol, sends too much or says nothing is answered if that is
-possible, and let go.
+It knows nothing of what it serves. A peer that breaks the protocol, sends too much or says nothing is answered if that
+is possible, and let go.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final, Never
 
 import h11
 import trio
-
-from primefixd.sandbox.rest import Answer
+from attrs import frozen
 
 CONNECTIONS_MAX = 128  # at once; the next is closed at once
 BODY_MAX_BYTES: Final = 65_536  # of a request; what is longer ends the connection
@@ -20,16 +20,27 @@ IDLE_S: Final = 60.0  # without a whole request; then the connection is closed
 SEND_S: Final = 60.0  # for one answer; a peer that does not read it in time is let go
 READ_BYTES: Final = 65_536
 
+_log = logging.getLogger(__name__)
+
+
+@frozen
+class Answer:
+    """What a request is answered with; `headers` beside Content-Type and Content-Length."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 Respond = Callable[[str, str, Mapping[str, str]], Answer]
 """Method, target and headers (names in small letters) to an answer."""
 
 
-async def serve(respond: Respond, port: int, *, task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED) -> Never:
-    """Serves the loopback until cancelled; reports its port (0 asks for any free one). Raises OSError."""
-    listeners = await trio.open_tcp_listeners(port, host="127.0.0.1")
+async def serve(respond: Respond, listeners: Sequence[trio.SocketListener]) -> Never:
+    """Serves these listeners until cancelled, and closes them then."""
     places = trio.CapacityLimiter(CONNECTIONS_MAX)
-    task_status.started(int(listeners[0].socket.getsockname()[1]))
-    await trio.serve_listeners(partial(_converse, respond, places), listeners)
+    await trio.serve_listeners(partial(_converse, respond, places), list(listeners))
     raise AssertionError("the listeners never end by themselves")
 
 
@@ -60,7 +71,13 @@ async def _serve_one(connection: h11.Connection, stream: trio.abc.Stream, respon
     if request is None:
         return False
     headers = {name.decode(): value.decode("utf-8", "backslashreplace") for name, value in request.headers}
-    await _send(connection, stream, respond(request.method.decode(), request.target.decode("latin-1"), headers))
+    method = request.method.decode()
+    try:
+        answer = respond(method, request.target.decode("latin-1"), headers)
+    except Exception:
+        _log.exception("a request ended by a fault of ours")
+        answer = Answer(500, b'{"message": "internal error"}')
+    await _send(connection, stream, answer, body=method != "HEAD")
     return connection.our_state is h11.DONE and connection.their_state is h11.DONE
 
 
@@ -92,11 +109,11 @@ async def _refuse(connection: h11.Connection, stream: trio.abc.Stream, error: h1
             await _send(connection, stream, Answer(error.error_status_hint, b'{"message": "bad request"}'))
 
 
-async def _send(connection: h11.Connection, stream: trio.abc.Stream, answer: Answer) -> None:
-    headers = [("content-type", "application/json"), ("content-length", str(len(answer.body)))]
+async def _send(connection: h11.Connection, stream: trio.abc.Stream, answer: Answer, *, body: bool = True) -> None:
+    headers = [("content-type", answer.content_type), ("content-length", str(len(answer.body))), *answer.headers]
     parts = (
         h11.Response(status_code=answer.status, headers=headers),
-        h11.Data(data=answer.body),
+        h11.Data(data=answer.body if body else b""),
         h11.EndOfMessage(),
     )
     with trio.fail_after(SEND_S):

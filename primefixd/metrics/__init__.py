@@ -1,0 +1,1 @@
+"""What monitoring asks for: /metrics in OpenMetrics text, /healthz and /readyz, on a listener of their own."""
