@@ -277,7 +277,7 @@ async def _cancel_on_disconnect(caller: Caller, call: Call, params: parameters.C
     caller.desk.presence.want(caller.client.name, grace_s)
     chosen = list(caller.desk.portfolios.values())
     durable = [await portfolio.cancel_on_disconnect(caller.client.name, grace_s) for portfolio in chosen]
-    return Nothing() if all(durable) else refused(call.id, NOT_DURABLE_YET)
+    return Nothing() if all(durable) else refused(call.id, refusals.not_durable_yet())
 
 
 # What there is

@@ -35,6 +35,7 @@ from primefixd.orders.model import (
 from primefixd.orders.records import FillGap, OrderInDoubt, Unread
 from primefixd.orders.reports import CancelRefused, Quote, QuoteRefused, Report, RequestRejected
 from primefixd.runtime.answers import Cancelling, Noted, Page, QuoteAsked, Refused, Submitted
+from primefixd.runtime.changing import become, restore
 from primefixd.runtime.counts import Census
 from primefixd.runtime.door import Door
 from primefixd.runtime.feed import Body
@@ -43,7 +44,6 @@ from primefixd.runtime.listing import page, seen
 from primefixd.runtime.parts import assemble
 from primefixd.runtime.record import Record
 from primefixd.runtime.rest import RestDesk
-from primefixd.runtime.sessions import rest_credentials
 from primefixd.runtime.settings import PortfolioSettings
 from primefixd.runtime.shared import Shared
 from primefixd.runtime.store import Note
@@ -86,7 +86,7 @@ class Portfolio:
             self._write((), self._clock(), (Note(IDENTITY, settings.portfolio_id.encode()),))
         self._parts.disconnects.restore(notes or {})
         shared.presence.listeners.append(self._wake)
-        self._restore(kept or Kept(), notes or {})
+        restore(self._parts, kept or Kept(), notes or {}, self._record, self._clock())
 
     # Running
 
@@ -144,16 +144,7 @@ class Portfolio:
             self._rate = settings.rate
             self._order_window = Window(settings.rate.orders_per_second, settings.rate.margin_ms / 1000)
             self._order_window.spend(now.mono)
-        if self._parts.rest is not None:
-            self._parts.rest.become(rest_credentials(settings))
-        self._parts.door.change(settings.risk)
-        self._parts.alarms.change(settings.halt_on)
-        self._parts.reconciling.become(each.name for each in settings.sessions)
-        for gone in self._parts.sessions.change(settings):
-            moved, lost = self._parts.queueing.move_away(gone, now)
-            self._record(moved, now)
-            for order in lost:
-                self._record(self._parts.hearing.end(order, "session_removed", now), now)
+        become(self._parts, settings, self._record, now)
         self._record([PortfolioChanged(self.view())], now)
 
     async def _keep_time(self) -> None:
@@ -375,25 +366,6 @@ class Portfolio:
 
     def _wake(self) -> None:
         self._moved.set()
-
-    def _restore(self, kept: Kept, notes: Mapping[str, bytes]) -> None:
-        """Take up what an earlier run left: what a crash made doubtful is in doubt, what never left may still leave."""
-        now = self._clock()
-        self._parts.ledger.restore(kept)
-        self._parts.door.restore(kept, notes, now)
-        self._record(self._parts.ledger.restarted(now), now)
-        for order in self._parts.ledger.live():
-            if order.status is Status.QUEUED and self._parts.gate.halted:
-                self._record(self._parts.hearing.end(order, "halted", now), now)
-            elif order.status is Status.QUEUED:
-                moved = self._parts.queueing.put_back(order, now)
-                why = "expired" if order.overdue(now.utc) else "session_removed"
-                self._record(self._parts.hearing.end(order, why, now) if moved is None else moved, now)
-            elif order.cancel_wanted:
-                self._parts.cancels.restore(order)
-        self._parts.reconciling.begin(
-            self._parts.ledger.live(), self._parts.rest is not None, always=self._parts.queueing.holding
-        )
 
     def _open_if_reconciled(self, now: Moment) -> None:
         if self._parts.gate.window is None and self._parts.reconciling.may_open(now):
