@@ -220,7 +220,8 @@ async def _serve(
             control.start_soon(attend, notifier, desk, Moving(desk), daemon.stopping)
             task_status.started(daemon)
             await daemon.stopping.wait()
-            await daemon.changing.acquire()  # a reload that was under way is done, and no other begins
+            async with daemon.changing:
+                pass  # a reload that was under way is done, and from the stop on none begins
             for portfolio in desk.portfolios.values():
                 portfolio.refuse_new()
             await desk.journal.settled(desk.journal.append(None, Keeping(), [ServerStopping()], desk.clock()))

@@ -16,10 +16,16 @@ from primefixd.control.settings import ClientSettings, ControlSettings, Right
 from primefixd.dispatch.calendar import Schedule
 from primefixd.dispatch.risk import RiskLimits
 from primefixd.metrics.settings import MetricsSettings
+from primefixd.runtime import service
+from primefixd.runtime.answers import Reason, Refused
+from primefixd.runtime.journal import Journal
+from primefixd.runtime.portfolio import Portfolio
 from primefixd.runtime.ports import system_ports
 from primefixd.runtime.settings import VenueSettings
-from primefixd.runtime.store import StoreRefused
+from primefixd.runtime.store import Stored, StoreRefused
+from primefixd.runtime.views import PortfolioState
 from primefixd.secret import Secret
+from tests.support.scripted import limit
 from tests.support.scripted import settings as portfolio_settings
 from tests.support.world import free_port
 
@@ -37,6 +43,14 @@ def settings(folder: Path, *, listen: str = "127.0.0.1:0", ca_file: Path | None 
         schedule=Schedule(zone="America/New_York", start=time(17), end=time(17, 5)),
         portfolios=(portfolio_settings("a"),),
     )
+
+
+def of(portfolios: tuple[str, ...], made: Settings, *more_sessions: str) -> Settings:
+    """`made`, with portfolios of these names, each of one session or more."""
+    each = (
+        attrs.evolve(portfolio_settings(f"{n}s", *more_sessions), name=n, portfolio_id=f"id-{n}") for n in portfolios
+    )
+    return attrs.evolve(made, portfolios=tuple(each))
 
 
 def innermost(error: BaseException) -> BaseException:
@@ -142,3 +156,89 @@ async def test_cursors_and_journal_go_on_over_a_restart(tmp_path: Path) -> None:
 def test_a_reload_knows_of_every_setting_whether_it_needs_a_restart() -> None:
     followed = {"portfolios", "control"}
     assert {each.name for each in attrs.fields(Settings)} - followed == set(daemon._FIXED)
+
+
+@pytest.fixture
+def slow_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an added portfolio has in the journal takes half a second to read."""
+    load = Journal.load
+
+    async def slowly(journal: Journal) -> Stored:
+        await trio.sleep(0.5)
+        return await load(journal)
+
+    monkeypatch.setattr(Journal, "load", slowly)
+
+
+async def test_every_portfolio_may_be_replaced_while_the_manager_is_told(
+    tmp_path: Path, nursery: trio.Nursery, slow_journal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "STEP_S", 0.02)  # the status is looked at while there is no portfolio at all
+    first = of(("p",), settings(tmp_path))
+    with trio.fail_after(15):
+        started = await nursery.start(daemon.run, first, system_ports())
+        assert await started.reload(of(("q",), first)) is None
+        assert list(started.desk.portfolios) == ["q"]
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_reload_that_is_under_way_when_the_stop_comes_is_finished_and_stopped_with_the_rest(
+    tmp_path: Path, slow_journal: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, stopped, told = Portfolio.stop, [], []
+
+    async def noticed(portfolio: Portfolio) -> None:
+        stopped.append(portfolio.name)
+        await stop(portfolio)
+
+    monkeypatch.setattr(Portfolio, "stop", noticed)
+    first = of(("p",), settings(tmp_path))
+    with trio.fail_after(15):
+        async with trio.open_nursery() as nursery:
+            started = await nursery.start(daemon.run, first, system_ports())
+
+            async def reload() -> None:
+                told.append(await started.reload(of(("p", "q"), first)))
+
+            nursery.start_soon(reload)
+            await trio.sleep(0.1)
+            started.stop()
+            await started.stopped.wait()
+    assert told == [None] and sorted(stopped) == ["p", "q"]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.005, 0.15])
+@pytest.mark.parametrize(("names", "more_sessions"), [(("p", "q"), ()), (("q",), ()), (("p",), ("another",))])
+async def test_nothing_is_reloaded_from_the_stop_on(
+    tmp_path: Path, after_s: float, names: tuple[str, ...], more_sessions: tuple[str, ...]
+) -> None:
+    first = of(("p",), settings(tmp_path))
+    with trio.fail_after(15):
+        async with trio.open_nursery() as nursery:
+            started = await nursery.start(daemon.run, first, system_ports())
+            started.stop()
+            await trio.sleep(after_s)
+            assert await started.reload(of(names, first, *more_sessions)) == "nothing: the daemon is stopping"
+            await started.stopped.wait()
+    assert list(started.desk.portfolios) == ["p"] and len(started.desk.portfolios["p"].session_names) == 1
+
+
+async def test_nothing_new_is_taken_from_the_stop_on_also_while_the_disk_does_not_answer(
+    tmp_path: Path, nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with trio.fail_after(15):
+        started = await nursery.start(daemon.run, settings(tmp_path), system_ports())
+        real = started.desk.journal._blocking
+
+        async def slowly(work: object) -> object:
+            await trio.sleep(0.5)
+            return await real(work)
+
+        monkeypatch.setattr(started.desk.journal, "_blocking", slowly)
+        started.stop()
+        await trio.sleep(0.1)
+        (portfolio,) = started.desk.portfolios.values()
+        assert portfolio.view().state is PortfolioState.DRAINING
+        told = await portfolio.submit(limit(ttl_ms=60_000), "desk")
+        assert isinstance(told, Refused) and told.reason is Reason.CLOSED and "stopping" in told.message
+        await started.stopped.wait()

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import partial
+from typing import TypeVar
 
 import structlog
 import trio
@@ -30,6 +31,7 @@ WAITING_MAX_BATCHES = (
 )
 EVENTS_READ_MAX = 500  # in one reading
 
+T = TypeVar("T")
 Words = Callable[[Body], tuple[str, bytes]]
 """An event's type and its own members as a JSON object: how clients will read it is how it is kept."""
 
@@ -49,7 +51,8 @@ class Journal:
         self.counts = JournalCounts()
         self._assigned = stored.newest
         self._waiting: deque[tuple[Batch, tuple[Event, ...]]] = deque()
-        self._appended = self._settled = self._attempts = 0
+        self._appended = self._settled = self._calls = 0
+        self._calling = False
         self._under_way = 0  # how many of those that wait are in the commit under way
         self._writing, self._reading = trio.Lock(), trio.Lock()  # one connection each, and one call at a time
         self._work = trio.Event()
@@ -87,8 +90,8 @@ class Journal:
 
     @property
     def under_way(self) -> int | None:
-        """The number of the commit that is under way; None if none is."""
-        return self._attempts if self._under_way else None
+        """The number of the writing call to the disk that is under way, of whatever kind; None if none is."""
+        return self._calls if self._calling else None
 
     @property
     def last(self) -> int:
@@ -156,7 +159,7 @@ class Journal:
         """Give up to `most` events older than `before` back to the disk; how many."""
         try:
             async with self._writing:
-                return await self._blocking(partial(self._store.compact, before, most))
+                return await self._call(partial(self._store.compact, before, most))
         except Unwritable as error:
             _log.warning("journal_compaction_failed", error=str(error))
             return 0
@@ -177,7 +180,7 @@ class Journal:
             return None
         try:
             async with self._writing:
-                return await self._blocking(self._store.load)
+                return await self._call(self._store.load)
         except Unwritable as error:
             _log.error("journal_not_readable", error=str(error))
             return None
@@ -189,9 +192,9 @@ class Journal:
         try:
             async with self._writing:
                 group = [self._waiting[i] for i in range(min(len(self._waiting), GROUP_MAX_BATCHES))]
-                self._attempts, self._under_way = self._attempts + 1, len(group)
+                self._under_way = len(group)
                 began = self._clock()
-                await self._blocking(partial(self._store.commit, [batch for batch, _ in group]))
+                await self._call(partial(self._store.commit, [batch for batch, _ in group]))
                 self.counts.commit_s.observe(self._clock().mono - began.mono)
         except Unwritable as error:
             self._under_way = 0
@@ -208,6 +211,14 @@ class Journal:
         self._settled += len(group)
         self._wake()
         return True
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        """For whoever has `_writing`. Every call has a number of its own: one that hangs, all wait for."""
+        self._calls, self._calling = self._calls + 1, True
+        try:
+            return await self._blocking(work)
+        finally:
+            self._calling = False
 
     def _failed(self, error: Unwritable) -> None:
         if not self._failing:

@@ -1,6 +1,8 @@
 """The daemon as a service manager sees it: what it is told, on a real datagram socket, from the start to the end."""
 
+import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -103,6 +105,27 @@ async def test_ready_does_not_wait_for_the_venue(
     finally:
         for name in list(alone.processes):
             await alone.end(name)
+
+
+async def test_a_reload_is_told_with_its_stamp_and_then_that_it_is_over(
+    tmp_path: Path, manager: Manager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.address)
+    monkeypatch.delenv("WATCHDOG_USEC", raising=False)
+    async with world(tmp_path) as (made, _, _):
+        assert (await manager.hears("STATUS=OPEN 2/2 sessions")).count("READY=1") == 1
+        right = made.file.read_text()
+        for text, event in ((right, "reloaded"), (right + "wrong: key\n", "reload_refused"), (right, "reloaded")):
+            made.file.write_text(text)
+            before = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            made.processes["daemon"].send_signal(signal.SIGHUP)
+            told = await manager.hears("READY=1")
+            begun = told.index("RELOADING=1")
+            stamp = int(told[begun + 1].removeprefix("MONOTONIC_USEC="))
+            assert before <= stamp <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            assert told.index("READY=1") > begun and "STOPPING=1" not in told
+            assert [line["event"] for line in made.log() if line["event"].startswith("reload")][-1] == event
+        assert await made.end("daemon") == 0
 
 
 async def test_without_a_manager_the_daemon_runs_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

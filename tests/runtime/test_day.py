@@ -14,6 +14,7 @@ from primefixd.runtime import queueing
 from primefixd.runtime.answers import Cancelling, Reason, Refused, Submitted
 from primefixd.runtime.floor import LOGON_JITTER_S
 from primefixd.runtime.settings import RateSettings
+from primefixd.runtime.store import Note
 from primefixd.runtime.views import Maintenance, MaintenanceStage, PortfolioState, SessionState
 from tests.support import lives
 from tests.support.days import Told, about, day, living, logouts, state, states, through, utc, when
@@ -332,6 +333,41 @@ async def test_held_orders_outlive_a_restart_inside_the_window(autojump_clock: M
         assert rig.venue.connections == []
         await through(rig)
         assert [message.get(11) for message in heard(rig, "D")] == [f"h-{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("before_s", [0.02, 0.5, 0.9])
+async def test_orders_that_may_be_held_do_not_leave_from_a_stop_on_and_are_there_again(
+    autojump_clock: MockClock, before_s: float
+) -> None:
+    store = MemoryStore()
+    async with day("2026-03-02T15:00", of=settings("a"), store=store) as rig:
+        await lives.up()
+        for n in range(200):
+            await rig.portfolio.submit(limit(**held(f"h-{n}")), "desk")  # type: ignore[arg-type]
+        await submit(rig, "may-not", ttl_ms=60_000)
+        await trio.sleep(before_s)
+        venue = rig.venue.of("a")
+        left = [message.get(11) for message in venue.requests("D")]
+        async with trio.open_nursery() as nursery:
+            rig.portfolio.refuse_new()
+            await trio.sleep(1.5)  # as long as the disk takes to know of the stop; the budget would be there again
+            nursery.start_soon(rig.portfolio.stop)
+            for key in left:
+                await trio.sleep(0.01)  # each acknowledgement would make room for another one
+                await venue.say(said(key or "", "0", "0"))
+            await rig.portfolio.stopped.wait()
+        await rig.journal.settled(rig.journal.last)
+        assert 0 < len(left) < 200 and [message.get(11) for message in venue.requests("D")] == left
+        assert order(rig, "may-not").reject_reason == "stopping"
+    async with day("2026-03-02T15:10", of=settings("a"), store=store) as rig, trio.open_nursery() as nursery:
+        kept = {order(rig, f"h-{n}").key: order(rig, f"h-{n}").status for n in range(200)}
+        assert {key for key, status in kept.items() if status is Status.OPEN} == set(left)
+        assert {key for key, status in kept.items() if status is Status.QUEUED} == kept.keys() - set(left)
+        nursery.start_soon(venue_answers, rig)
+        await trio.sleep(30)
+        assert [message.get(11) for message in heard(rig, "D")] == [key for key in kept if key not in left]
+        assert rig.events(OrderInDoubt) == []
+        nursery.cancel_scope.cancel()
 
 
 async def test_an_order_that_was_about_to_leave_and_is_held_is_not_in_doubt_after_a_crash(
@@ -668,6 +704,52 @@ async def test_the_offset_of_the_clocks_is_shown_warned_of_from_1_s_and_an_error
             assert isinstance(told, Submitted) is takes and view.state is SessionState.ACTIVE
 
 
+async def test_no_new_order_leaves_on_a_session_whose_clock_is_off_by_4_s_and_cancels_do(
+    autojump_clock: MockClock,
+) -> None:
+    async with day(of=settings("a")) as rig:
+        await rig.wall.until("2026-03-02T21:59")
+        await opened(rig)
+        await rig.wall.until("2026-03-02T22:01")
+        await submit(rig, **held("h"))  # type: ignore[arg-type]
+        rig.venue.offset_s = 6.0
+        await rig.wall.until("2026-03-02T22:05:04")
+        await rig.venue.of("a").say(lives.state("o-1", "0"))
+        await trio.sleep(60)
+        (view,) = rig.portfolio.sessions()
+        assert state(rig) is PortfolioState.OPEN and view.clock_offset_ms == pytest.approx(6000, abs=1.5)
+        assert order(rig, "h").status is Status.QUEUED and [m.get(11) for m in heard(rig, "D")] == ["o-1"]
+        told = await refused(rig)
+        assert told.reason is Reason.CLOSED and "clock" in told.message
+        await rig.portfolio.cancel(client_order_id="o-1", client="desk")
+        await soon()
+        assert len(heard(rig, "F")) == 1
+        rig.venue.offset_s = rig.venue.of("a").offset_s = 0.0
+        await trio.sleep(200)
+        assert carrying(rig, "h")
+
+
+@pytest.mark.parametrize("days", [1.5, 3.0, 300.0])
+async def test_a_clock_that_was_days_ahead_at_the_start_keeps_the_windows_once_it_is_right(
+    autojump_clock: MockClock, days: float
+) -> None:
+    async with day() as rig:
+        rig.wall.error_s = days * 86_400
+        rig.venue.refuse = "SendingTime accuracy"
+        await trio.sleep(60)
+        rig.wall.error_s, rig.venue.refuse = 0.0, None
+        await trio.sleep(120)
+        assert state(rig) is PortfolioState.OPEN and states(rig) == {SessionState.ACTIVE}
+        await rig.wall.until("2026-03-02T21:59:55")
+        assert state(rig) is PortfolioState.DRAINING
+        await rig.wall.until("2026-03-02T22:02")
+        assert state(rig) is PortfolioState.CLOSED and logouts(rig)[-2:] == [START] * 2
+        await through(rig)
+        assert state(rig) is PortfolioState.OPEN and states(rig) == {SessionState.ACTIVE}
+        await rig.wall.until("2026-03-03T22:02")
+        assert logouts(rig)[-2:] == [START + timedelta(days=1)] * 2
+
+
 # Halts, restarts by hand, warnings
 
 
@@ -694,6 +776,24 @@ async def test_rule_26_a_halt_lasts_through_the_window_and_a_restart(autojump_cl
         await submit(rig, "o-2")
     async with day("2026-03-02T22:40", store=store) as rig:
         assert not rig.portfolio.view().halted
+
+
+async def test_rule_26_what_still_queued_when_a_halt_was_cut_short_by_a_crash_never_leaves(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    async with day(store=store) as rig:
+        await rig.wall.until("2026-03-02T22:01")
+        await submit(rig, **held("h"))  # type: ignore[arg-type]
+        rig.portfolio._record([], rig.wall.ours(), (Note("halted", b"{}"),))  # on disk before the ends of the orders
+        await soon()
+    async with day("2026-03-02T22:02", store=store) as rig:
+        await rig.wall.until("2026-03-02T22:10")
+        assert state(rig) is PortfolioState.HALTED
+        assert (order(rig, "h").status, order(rig, "h").reject_reason) == (Status.REJECTED, "halted")
+        await rig.portfolio.resume()
+        await lives.up()
+        assert state(rig) is PortfolioState.OPEN and heard(rig, "D") == []
 
 
 async def test_a_session_restarted_by_hand_comes_back_and_asks_about_its_orders(autojump_clock: MockClock) -> None:
@@ -761,6 +861,23 @@ async def test_an_expiry_in_the_window_or_up_to_5_min_before_it_is_accepted_with
         await lives.up()
         terms = attrs.evolve(limit().terms, expiry_time=utc(expiry), time_in_force=TimeInForce.GOOD_UNTIL_DATE_TIME)
         told = await rig.portfolio.submit(attrs.evolve(limit(), terms=terms), "desk")
+        assert isinstance(told, Submitted) and any("16:55" in each for each in told.warnings) is warned
+
+
+@pytest.mark.parametrize(("expiry", "warned"), [("2026-03-02T21:54:59", False), ("2026-03-02T22:02:00", True)])
+async def test_a_replace_that_moves_the_expiry_into_the_window_is_warned_of_too(
+    autojump_clock: MockClock, expiry: str, warned: bool
+) -> None:
+    async with day("2026-03-02T15:00") as rig:
+        await lives.up()
+        until = {"expiry_time": utc("2026-03-03T15:00"), "time_in_force": TimeInForce.GOOD_UNTIL_DATE_TIME}
+        terms = attrs.evolve(limit().terms, **until)  # type: ignore[arg-type]
+        await rig.portfolio.submit(attrs.evolve(limit(), terms=terms), "desk")
+        await soon()
+        await carrying(rig).say(said("o-1", "0", "0"))
+        await soon()
+        wanted = Replacement(client_order_id="o-1", new_client_order_id="o-2", expiry_time=utc(expiry))
+        told = await rig.portfolio.replace(wanted, "desk")
         assert isinstance(told, Submitted) and any("16:55" in each for each in told.warnings) is warned
 
 

@@ -9,8 +9,16 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from primefixd.orders.model import OnDoubt, OrderType, Resolution, Status, TimeInForce
-from primefixd.orders.records import Contradicted, FillBusted, FillGap, OrderFilled, OrderInDoubt, OrderUpdated
+from primefixd.orders.model import OnDoubt, OrderType, Replacement, Resolution, Status, TimeInForce
+from primefixd.orders.records import (
+    Contradicted,
+    FillBusted,
+    FillGap,
+    OrderFilled,
+    OrderInDoubt,
+    OrderUpdated,
+    ReplaceRejected,
+)
 from primefixd.runtime.answers import Noted, Reason, Refused
 from primefixd.runtime.doubts import AGAIN_S, CONFIRM_S, LOGGED_ON_S
 from tests.support.listed import Listed, execution, listed
@@ -201,6 +209,24 @@ async def test_rule_15_a_cancel_while_it_waits_to_leave_again_keeps_it_here(
     assert len(heard(rig, "D")) == 1
 
 
+@pytest.mark.parametrize("cancel_open", [True, False])
+async def test_rule_26_a_halt_while_it_waits_to_leave_again_keeps_it_here(
+    autojump_clock: MockClock, rig: Rig, cancel_open: bool
+) -> None:
+    await doubtful(rig, **RESUBMIT)
+    await trio.sleep(LOGGED_ON_S - 1)
+    while not any(len(rig.portfolio._parts.sessions.outbox(name)) for name in ("a", "b")):
+        for name in ("a", "b"):
+            rig.portfolio._parts.sessions.pause(name, virtual_clock())
+        await trio.sleep(0.1)
+    await rig.portfolio.halt("ops", cancel_open)
+    assert not any(len(rig.portfolio._parts.sessions.outbox(name)) for name in ("a", "b"))
+    await trio.sleep(60)
+    await rig.portfolio.resume()
+    await trio.sleep(60)
+    assert len(heard(rig, "D")) == 1 and order(rig).in_doubt
+
+
 async def test_rule_15_its_deadline_ends_it(autojump_clock: MockClock, rig: Rig) -> None:
     await doubtful(rig, on_doubt=OnDoubt.RESUBMIT, ttl_ms=5_000)
     await trio.sleep(120)
@@ -309,6 +335,25 @@ async def test_rule_16_a_cancel_that_waited_is_over_with_it(autojump_clock: Mock
     await rig.portfolio.cancel(client_order_id="o-1", client="desk")
     await rig.portfolio.resolve("o-1", word(Status.CANCELLED))
     assert "o-1" not in rig.portfolio._parts.cancels and order(rig).cancel is None
+
+
+@pytest.mark.parametrize("fault", ["full", "hangs"])
+async def test_rule_16_a_word_that_is_not_on_disk_is_not_called_noted(
+    autojump_clock: MockClock, rig: Rig, fault: str
+) -> None:
+    await doubtful(rig)
+    if fault == "full":
+        rig.store.unwritable = "the disk is full"
+    else:
+        rig.store.held_before = trio.Event()
+    told = await rig.portfolio.resolve("o-1", word(Status.REJECTED))
+    assert isinstance(told, Refused) and told.reason is Reason.NOT_DURABLE
+    if rig.store.held_before is not None:
+        rig.store.held_before.set()
+    rig.store.unwritable = rig.store.held_before = None
+    await trio.sleep(2)
+    found = order(rig)
+    assert found.resolution is not None and found.status is Status.REJECTED, "it holds, as the answer says"
 
 
 # REST (5, 13)
@@ -587,3 +632,73 @@ async def test_rule_12_an_acknowledgement_lost_on_a_live_link_leaves_the_order_i
     await rig.venue.of(carrier).say("35=8|1=x|11=other|17=e|20=0|37=v-9|39=0|54=1|55=ETH-USD|150=0|14=0|151=1|")
     await trio.sleep(0.1)
     assert [event.body.order.client_order_id for event in rig.events(OrderInDoubt)] == ["o-1"]
+
+
+# Words that are lost on a link that lives: whatever was under way, on any session, is asked about
+
+
+async def lose(venue: Connection, text: str) -> None:
+    """The venue numbers that message, it never arrives, and a later one shows the gap."""
+    venue._said(text)
+    await venue.say(said("x", "0", "0"))
+    await soon()
+
+
+async def test_rule_12_a_replace_whose_answer_was_lost_on_a_live_link_is_settled_by_the_venues_state(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    venue = await opened(rig)
+    wanted = Replacement(client_order_id="o-1", new_client_order_id="o-2", limit_price=Decimal("49000"))
+    await rig.portfolio.replace(wanted, "desk")
+    await soon()
+    assert len(venue.requests("G")) == 1
+    await lose(venue, "35=9|11=o-2|41=o-1|37=V-o-1|39=0|434=2|102=99|58=no")
+    assert not venue.ended and len(heard(rig, "H")) == 1 and order(rig).replace is not None
+    await venue.say(state("o-1", "0"))
+    await soon()
+    assert (order(rig).status, order(rig).replace) == (Status.OPEN, None)
+    assert len(rig.events(ReplaceRejected)) == 1
+
+
+async def test_rule_12_a_replace_that_went_through_unheard_is_learnt_from_the_answer(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    venue = await opened(rig)
+    wanted = Replacement(client_order_id="o-1", new_client_order_id="o-2", limit_price=Decimal("49000"))
+    await rig.portfolio.replace(wanted, "desk")
+    await soon()
+    await lose(venue, said("o-2", "5", "5", "|41=o-1|37=V-o-1|44=49000"))
+    await venue.say(state("o-2", "0", more="|41=o-1|37=V-o-1|44=49000"))
+    await soon()
+    found = order(rig)
+    assert (found.client_order_id, found.terms.limit_price, found.replace) == ("o-2", Decimal("49000"), None)
+    assert rig.events(ReplaceRejected) == []
+
+
+async def test_rule_19_a_cancel_whose_answer_was_lost_on_a_live_link_leaves_again_under_a_new_id(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    venue = await opened(rig)
+    await rig.portfolio.cancel(client_order_id="o-1", client="desk")
+    await soon()
+    (first,) = heard(rig, "F")
+    await lose(venue, f"35=9|11={first.get(11)}|41=o-1|37=V-o-1|39=0|434=1|102=99|58=no")
+    assert len({m.get(11) for m in heard(rig, "F")}) == 2 and len(heard(rig, "H")) == 1
+    await venue.say(said("o-1", "4", "4"))
+    await soon()
+    assert order(rig).status is Status.CANCELLED and "o-1" not in rig.portfolio._parts.cancels
+    await trio.sleep(60)
+    assert len(heard(rig, "F")) == 2
+
+
+async def test_rule_12_words_lost_on_one_session_may_be_about_an_order_of_another(
+    autojump_clock: MockClock, rig: Rig
+) -> None:
+    await opened(rig, session="a")
+    other = rig.venue.of("b")
+    await lose(other, fill("o-1", "E-9", "0.2", "0.2"))
+    (asked,) = heard(rig, "H")
+    assert (asked.get(11), asked.get(37)) == ("o-1", "V-o-1") and order(rig).filled_quantity == 0
+    await carrying(rig, "o-1", "H").say(state("o-1", "1", "0.2"))
+    await soon()
+    assert [f"{gap.body.venue_quantity:f}" for gap in rig.events(FillGap)] == ["0.2"]

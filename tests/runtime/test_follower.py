@@ -142,6 +142,17 @@ async def test_events_that_go_while_a_page_is_read_end_it_as_well(autojump_clock
         await follower.next()
 
 
+async def test_events_that_are_gone_before_the_store_says_so_end_it_as_well(
+    autojump_clock: MockClock, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(MemoryStore, "oldest", 1)  # told a moment after the deletion
+    follower = written.follow(2)
+    written.store.compact(virtual_clock().utc.replace(year=2030), 5)
+    assert written.journal.oldest == 1
+    with pytest.raises(Overflowed):
+        await follower.next()
+
+
 async def test_one_that_reads_too_slowly_is_ended(
     autojump_clock: MockClock, written: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:

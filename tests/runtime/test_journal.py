@@ -9,16 +9,17 @@ import trio
 from trio.testing import MockClock
 
 from primefixd.control import render
-from primefixd.orders.keeping import Forgotten, Keeping
-from primefixd.orders.model import Status
+from primefixd.orders.keeping import Forgotten, Keeping, KeptOrder
+from primefixd.orders.model import OnMaintenance, Status
 from primefixd.orders.records import OrderUpdated, Unread
 from primefixd.runtime import journal as journals
 from primefixd.runtime.answers import Cancelling, Reason, Refused, Sent, Submitted
 from primefixd.runtime.feed import Feed
 from primefixd.runtime.journal import DURABLE_MOST_S, RETRY_S, Journal
 from primefixd.runtime.ports import system_clock
-from primefixd.runtime.store import Batch, Note, Unwritable
+from primefixd.runtime.store import Batch, Note, Stored, Unwritable
 from primefixd.runtime.views import SessionState
+from tests.support.days import day, utc
 from tests.support.lives import fill, heard, life, opened, order, said, soon, submit, up
 from tests.support.scripted import limit, virtual_clock
 from tests.support.storage import MemoryStore
@@ -250,6 +251,95 @@ async def test_so_much_may_wait_and_no_more(
     assert not written.journal.full
 
 
+def row(key: str, state: bytes) -> Keeping:
+    return Keeping(orders=(KeptOrder(key, (key,), None, None, state),))
+
+
+async def test_what_amends_a_batch_stands_in_it_already_whatever_a_crash_leaves(
+    autojump_clock: MockClock, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "GROUP_MAX_BATCHES", 1)
+    written.store.unwritable = "the disk is full"
+    others = Keeping(orders=(*row("o-1", b"queued").orders, *row("o-2", b"queued").orders))
+    first = written.journal.append("main", others, [Unread(None, ("queued",))], virtual_clock())
+    written.journal.append("main", row("o-3", b"queued"), [], virtual_clock())
+    ended = written.journal.append("main", row("o-1", b"ended"), [Unread(None, ("ended",))], virtual_clock())
+    await soon()
+    written.journal.amend(first, ended)
+    written.store.held_before, written.store.spare, written.store.unwritable = trio.Event(), 1, None
+    await trio.sleep(2 * RETRY_S)
+    (kept,) = written.store.load().orders.values()
+    assert {each.key: each.state for each in kept.orders} == {"o-1": b"ended", "o-2": b"queued"}
+    written.store.held_before.set()
+    assert await written.journal.settled(ended) and written.cursors() == [1, 2], "its own event is told all the same"
+
+
+async def test_what_is_on_disk_or_on_its_way_there_cannot_be_amended(
+    autojump_clock: MockClock, written: Written
+) -> None:
+    on_disk = written.journal.append("main", row("o-1", b"queued"), [], virtual_clock())
+    assert await written.journal.settled(on_disk)
+    written.store.held_before = trio.Event()
+    on_its_way = written.journal.append("main", row("o-2", b"queued"), [], virtual_clock())
+    await soon()
+    waits = written.journal.append("main", row("o-3", b"queued"), [], virtual_clock())
+    ended = written.journal.append("main", row("o-3", b"ended"), [], virtual_clock())
+    for late in (on_disk, on_its_way):
+        with pytest.raises(ValueError, match=str(late)):
+            written.journal.amend(late, ended)
+    written.journal.amend(waits, ended)
+    written.store.held_before.set()
+    assert await written.journal.settled(ended)
+    assert [batch.keeping.orders[0].state for group in written.store.commits for batch in group] == [
+        b"queued", b"queued", b"ended", b"ended",
+    ]  # fmt: skip
+
+
+async def test_a_ticket_is_under_way_from_the_start_of_its_commit_to_its_end(
+    autojump_clock: MockClock, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "GROUP_MAX_BATCHES", 2)
+    written.store.held_before = trio.Event()
+    tickets = [written.append() for _ in range(3)]
+    assert not any(map(written.journal.is_under_way, tickets)) and written.journal.under_way is None
+    await soon()
+    assert [*map(written.journal.is_under_way, tickets)] == [True, True, False]
+    attempt = written.journal.under_way
+    assert attempt is not None
+    written.store.unwritable = "the disk is full"
+    written.store.held_before.set()
+    await soon()
+    assert not any(map(written.journal.is_under_way, tickets)), "it is known that they are not on disk"
+    assert written.journal.under_way is None
+    written.store.unwritable, written.store.held_before = None, trio.Event()
+    await trio.sleep(RETRY_S)
+    assert written.journal.under_way == attempt + 1 and written.journal.is_under_way(tickets[0])
+    written.store.held_before.set()
+    await soon()
+    assert written.journal.is_settled(tickets[-1]) and not any(map(written.journal.is_under_way, tickets))
+
+
+async def test_what_is_kept_is_read_anew_with_all_that_was_appended_or_not_at_all(
+    autojump_clock: MockClock, written: Written
+) -> None:
+    written.journal.append("main", row("o-1", b"open"), [], virtual_clock())
+    stored = await written.journal.load()
+    assert stored is not None and [each.key for each in stored.orders["main"].orders] == ["o-1"]
+    written.store.unwritable = "the disk is full"
+    written.journal.append("main", row("o-1", b"filled"), [], virtual_clock())
+    assert await written.journal.load() is None, "what is on disk is older than what was told"
+    written.store.unwritable = None
+    await trio.sleep(RETRY_S + 0.1)
+    stored = await written.journal.load()
+    assert stored is not None and stored.orders["main"].orders[0].state == b"filled"
+
+    def unreadable() -> Stored:
+        raise Unwritable("read error")
+
+    written.store.load = unreadable
+    assert await written.journal.load() is None
+
+
 # The same under a whole portfolio
 
 
@@ -432,10 +522,10 @@ async def test_what_was_refused_for_want_of_a_disk_does_not_leave_after_a_crash(
         store.unwritable = "the disk is full"
         told = await rig.portfolio.submit(limit(deadline=virtual_clock().utc + timedelta(minutes=10)), "desk")
         assert isinstance(told, Refused) and told.sent is Sent.NO
-        store.unwritable = None
-        store.spare = 1  # one commit gets through, then the crash
-        await trio.sleep(3)
-    store.spare = None
+        store.unwritable, store.held_before, store.spare = None, trio.Event(), 1
+        await trio.sleep(3)  # one commit gets through, then the crash
+        assert (len(store.orders["main"]), rig.journal.under_way is None) == (1, ends_in == "the same group")
+    store.held_before = None
     async with life(store) as rig:
         await trio.sleep(10)
         assert heard(rig, "D") == []
@@ -473,3 +563,19 @@ async def test_an_id_that_was_refused_for_want_of_a_disk_may_be_used_after_a_res
         assert isinstance(told, Submitted) and not told.duplicate
         await soon()
         assert len(heard(rig, "D")) == 1
+
+
+async def test_a_held_order_whose_deadline_ends_while_the_disk_hangs_is_refused_as_unknown_and_never_leaves(
+    autojump_clock: MockClock,
+) -> None:
+    store = MemoryStore()
+    async with day("2026-03-02T22:01", store=store) as rig:
+        await up()
+        store.held_before = trio.Event()
+        held = {"on_maintenance": OnMaintenance.HOLD, "deadline": utc("2026-03-02T22:01:05")}
+        told = await rig.portfolio.submit(limit(**held), "desk")  # type: ignore[arg-type]
+        assert isinstance(told, Refused) and (told.reason, told.sent) == (Reason.NOT_DURABLE, Sent.UNKNOWN)
+        store.held_before.set()
+        store.held_before = None
+        await rig.wall.until("2026-03-02T22:05:10")
+        assert heard(rig, "D") == [] and order(rig).final

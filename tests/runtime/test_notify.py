@@ -163,6 +163,10 @@ def test_the_next_window_in_words(seconds: int, words: str) -> None:
     assert status_words([view], [], NOON - timedelta(seconds=seconds)).endswith(words)
 
 
+def test_the_status_while_a_reload_leaves_no_portfolio() -> None:
+    assert status_words([], [], NOON) == "no portfolios 0/0 sessions, 0 open orders"
+
+
 def test_every_state_of_a_portfolio_has_its_place() -> None:
     for state in PortfolioState:
         assert status_words([portfolio(state=state)], [], NOON).startswith(state.value)

@@ -192,6 +192,24 @@ def fed(service: Machine) -> int:
     return int(show(service, "WatchdogTimestampMonotonic")[0])
 
 
+def test_a_reload_is_followed_by_the_same_process(service: Machine) -> None:
+    until_open(service)
+    (before,) = show(service, "MainPID")
+    file = "/etc/primefixd/primefixd.yaml"
+    for change, event in (("echo 'wrong: 1' >> ", "reload_refused"), ("sed -i '/^wrong: 1$/d' ", "reloaded")):
+        service.run("sh", "-c", f"{change}{file}")
+        service.run("systemctl", "reload", UNIT)
+        until(lambda: f'"{event}"' in log(service), lambda: log(service))  # noqa: B023
+        assert show(service, "ActiveState", "SubState", "MainPID", "NRestarts") == ("active", "running", before, "0")
+    until_open(service)
+
+
+def log(booted: Machine) -> str:
+    """What the daemon has said since its last start."""
+    (invocation,) = show(booted, "InvocationID")
+    return booted.run("journalctl", f"_SYSTEMD_INVOCATION_ID={invocation}", "-o", "cat")
+
+
 def test_a_stop_is_orderly(service: Machine) -> None:
     until_open(service)
     service.run("systemctl", "stop", UNIT)
