@@ -177,6 +177,7 @@ def test_no_text_of_the_file_becomes_yaml(lines):
     assert {key for portfolio in document.tree["portfolios"] for key in portfolio} == {
         "name",
         "portfolio_id",
+        "risk",
         "sessions",
     }
     for _, value in document.found("portfolios[].sessions[].service_account_id", object):
