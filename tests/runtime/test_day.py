@@ -790,7 +790,7 @@ async def test_rule_26_what_still_queued_when_a_halt_was_cut_short_by_a_crash_ne
     async with day("2026-03-02T22:02", store=store) as rig:
         await rig.wall.until("2026-03-02T22:10")
         assert state(rig) is PortfolioState.HALTED
-        assert (order(rig, "h").status, order(rig, "h").reject_reason) == (Status.REJECTED, "halted")
+        assert (order(rig, "h").status, order(rig, "h").reject_reason) == (Status.REJECTED, "held_invalid")
         await rig.portfolio.resume()
         await lives.up()
         assert state(rig) is PortfolioState.OPEN and heard(rig, "D") == []
