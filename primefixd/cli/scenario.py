@@ -156,7 +156,3 @@ class Picture:
 
     def statuses(self) -> Counter[str]:
         return Counter(followed.status for followed in self.orders.values())
-
-    @property
-    def all_ended(self) -> bool:
-        return all(followed.ended for followed in self.orders.values())

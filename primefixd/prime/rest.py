@@ -87,11 +87,6 @@ def order_fills(portfolio_id: str, order_id: str) -> Ask:
     return Ask(f"{_place(portfolio_id)}/orders/{_quoted(order_id)}/fills", _SPAN)
 
 
-def fills(portfolio_id: str, since: datetime) -> Ask:
-    """The fills of every order since then, oldest first."""
-    return Ask(f"{_place(portfolio_id)}/fills", _span(since))
-
-
 def _span(since: datetime) -> tuple[tuple[str, str], ...]:
     moment = since.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return (("start_date", moment), *_SPAN)

@@ -115,10 +115,6 @@ class RestDesk:
         """Every fill of the order with this id of the venue's."""
         return await self._all(rest.order_fills(self._portfolio_id, order_id), "fills", rest.fill)
 
-    async def fills_since(self, since: datetime) -> tuple[RestFill, ...]:
-        """Every fill of the portfolio since then."""
-        return await self._all(rest.fills(self._portfolio_id, since), "fills", rest.fill)
-
     def _report(self, item: object) -> Report:
         return rest.report(item, self._portfolio_id)
 

@@ -184,3 +184,21 @@ async def test_more_time_is_asked_for_while_draining_but_not_for_ever(
     assert heard.count("STOPPING=1") == 1 and heard.count(EXTENDED) >= DRAIN_MOST_S / EXTEND_S
     assert EXTENDED not in await manager.listen(DRAIN_MOST_S)
     nursery.cancel_scope.cancel()
+
+
+async def test_a_second_signal_does_not_wait_for_the_venue(tmp_path: Path) -> None:
+    async with world(tmp_path, sessions=1) as (made, desk, oracle):
+        await oracle.call("venue.mute", on=True)
+        await desk.submit(client_order_id="o-1", **RESTING)
+        await until(desk, "o-1", status="SENT")  # the first signal waits for its acknowledgement
+        made.processes["daemon"].send_signal(signal.SIGTERM)
+        with trio.fail_after(SETTLE_S):
+            while not any(line["event"] == "signal" for line in made.log()):
+                await trio.sleep(0.01)
+        assert await made.end("daemon") == 0
+        events = [line["event"] for line in made.log()]
+        assert events.count("signal") == 2 and "stopped" not in events, "it was cut short"
+        await oracle.call("venue.mute", on=False)
+        await made.start_daemon()
+        async with made.desk() as again:
+            await until(again, "o-1", status="OPEN", in_doubt=False)  # in doubt until the venue's kept report came

@@ -80,7 +80,6 @@ def test_every_question_has_its_address() -> None:
     assert rest.order("p", "o?1").target == "/portfolios/p/orders/o%3F1"
     assert rest.orders("p", SINCE).target == f"/portfolios/p/orders?{dated}"
     assert rest.order_fills("p", "o").target == f"/portfolios/p/orders/o/fills?{span}"
-    assert rest.fills("p", SINCE).target == f"/portfolios/p/fills?{dated}"
 
 
 def test_a_later_page_is_the_same_question_past_the_newest_cursor() -> None:
