@@ -47,8 +47,10 @@ def adopt(entry: Entry, report: Report, now: Moment) -> bool:
         return False
     entry.first_terms = entry.first_terms or order.terms
     replace = None if order.replace is None or order.replace.client_order_id == new_id else order.replace
+    taken = replace is None and order.status is Status.PENDING_REPLACE  # its own report may be lost for good
     entry.order = evolve(
         order,
+        status=Status.OPEN if taken else order.status,
         client_order_id=new_id,
         original_client_order_id=order.key,
         chain=(*(order.chain or (order.client_order_id,)), new_id),
