@@ -40,7 +40,8 @@ _PLAIN_TAGS: Final = {
     str(tag).encode(): tag for tag in range(1, 10_000) if tag not in _FRAME_TAGS and tag not in DATA_TAGS
 }
 _NOT_PLAIN: Final = "|".join(str(tag) for tag in sorted({*_FRAME_TAGS, *DATA_TAGS}))
-_PLAIN_FIELDS: Final = re.compile(rf"(?:(?!(?:{_NOT_PLAIN})=)[1-9][0-9]{{0,8}}=[^\x01]*\x01)*+".encode())
+# Greedy, not possessive: CPython before 3.11.5 errs in possessive groups (Debian 12 has 3.11.2).
+_PLAIN_FIELDS: Final = re.compile(rf"(?:(?!(?:{_NOT_PLAIN})=)[1-9][0-9]{{0,8}}=[^\x01]*\x01)*".encode())
 _SECRETS: Final = re.compile(rb"((?:96|554|9407)=)[^\x01]+")
 
 
