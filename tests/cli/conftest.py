@@ -86,6 +86,14 @@ class Rig:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def clear(self):
+        """Nothing that one file left open may be seen by the next."""
+        self.run("cancel-all", "--portfolio", "alpha", "--yes")
+        self.run("cancel-all", "--portfolio", "beta", "--yes")
+        end = time.monotonic() + START_S
+        while self.json("orders", "--open")["orders"]:
+            assert time.monotonic() < end, "orders that nobody can cancel"
+
     def wait_until_up(self):
         end = time.monotonic() + START_S
         while time.monotonic() < end:
@@ -95,8 +103,14 @@ class Rig:
         raise AssertionError(f"not all sessions came up: {self.log.read_text()[-2000:]}")
 
 
+@pytest.fixture(scope="module")
+def rig(shared_rig):
+    yield shared_rig
+    shared_rig.clear()
+
+
 @pytest.fixture(scope="session")
-def rig(tmp_path_factory):
+def shared_rig(tmp_path_factory):
     rig = Rig(tmp_path_factory.mktemp("rig"))
     try:
         rig.wait_until_up()
